@@ -1,0 +1,23 @@
+//! The sale as a pure state machine.
+//!
+//! [`State::apply`] folds commands into a [`State`]. It reads no clock, no randomness and no IO: the same log always
+//! gives the same decisions, whoever folds it: the writer, a standby, the audit, the simulator.
+//!
+//! # Layout, in the order data flows
+//! - [`rules`]: what the definition says. [`key`]: hashes in place of names.
+//! - [`command`]: everything that can change a sale. [`outcome`]: what a command came to.
+//! - `state`: the tables. [`view`]: plain pictures of them.
+
+pub mod command;
+pub mod key;
+pub mod outcome;
+pub mod rules;
+mod state;
+pub mod view;
+
+pub use command::{Command, HaltCause, HaltScope, HoldNumber, ItemIndex, PaymentNumber, Position, Refused};
+pub use key::{ChangeId, PaymentKey, RequestKey, SubjectKey};
+pub use outcome::{Effect, HoldChange, Outcome, Refusal};
+pub use rules::{ItemRules, RULES_VERSION, Rules};
+pub use state::State;
+pub use view::{HoldStatus, HoldView, ItemStatus, ItemView, PaymentState, PaymentView, Phase, RefundState, RefundView};

@@ -1,0 +1,114 @@
+//! A definition frozen by `up`, and the folder it lives in: the one place that knows the names of a sale's files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Definition;
+
+/// What `up` froze: written to [`Folder::frozen`], read by the engine and every later command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// The run.
+    pub run: Uuid,
+    /// When.
+    pub frozen_at: Timestamp,
+    /// The opening time, resolved; none: as soon as it is armed.
+    pub opens_at: Option<Timestamp>,
+    /// Messages are marked, payments are the sandbox's, names are its own.
+    pub rehearsal: bool,
+    /// SHA-256 of the source file, hexadecimal: a changed file is noticed.
+    pub source_hash: String,
+    /// The definition.
+    pub definition: Definition,
+}
+
+/// A sale's folder in the state directory: mode 0700, made by `up`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder of a sale.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The frozen definition of the current run.
+    #[must_use]
+    pub fn frozen(&self) -> PathBuf {
+        self.0.join("frozen.json")
+    }
+
+    /// The sale file as `up` saw it.
+    #[must_use]
+    pub fn source(&self) -> PathBuf {
+        self.0.join("sale.yaml")
+    }
+
+    /// The operator's token, 0600.
+    #[must_use]
+    pub fn operator_token(&self) -> PathBuf {
+        self.0.join("operator.token")
+    }
+
+    /// The HS256 key of shoppers' tokens when the file names none: base64, 0600. Its `kid` is `local`.
+    #[must_use]
+    pub fn shopper_key(&self) -> PathBuf {
+        self.0.join("shopper.key")
+    }
+
+    /// Who holds the lease on `up`, `run`, `apply`, `down`.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock.json")
+    }
+
+    /// A process's pid file: `supervisor` or `engine`. The process keeps it locked while it lives.
+    #[must_use]
+    pub fn pid(&self, process: &str) -> PathBuf {
+        self.0.join(format!("{process}.pid"))
+    }
+
+    /// A process's log: JSON lines.
+    #[must_use]
+    pub fn log(&self, process: &str) -> PathBuf {
+        self.0.join("logs").join(format!("{process}.jsonl"))
+    }
+
+    /// A run's data: `log.db`, `ledger.db`, `payments.db`, `events.jsonl`, `recording.jsonl`.
+    #[must_use]
+    pub fn run(&self, run: Uuid) -> PathBuf {
+        self.0.join("runs").join(run.to_string())
+    }
+
+    /// Reads the frozen definition.
+    ///
+    /// # Errors
+    /// When there is none, or it is not readable as one.
+    pub fn read_frozen(&self) -> io::Result<Frozen> {
+        let bytes = std::fs::read(self.frozen())?;
+        serde_json::from_slice(&bytes).map_err(io::Error::other)
+    }
+
+    /// Writes it: to a file beside it, synced, then renamed.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write_frozen(&self, frozen: &Frozen) -> io::Result<()> {
+        let bytes = serde_json::to_vec_pretty(frozen).map_err(io::Error::other)?;
+        let beside = self.0.join("frozen.json.new");
+        std::fs::write(&beside, bytes)?;
+        std::fs::File::open(&beside)?.sync_all()?;
+        std::fs::rename(&beside, self.frozen())
+    }
+}
