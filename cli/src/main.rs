@@ -1,2 +1,10 @@
-//! The operator command.
-fn main() {}
+//! The `flashsale` command: everything is in the library.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    flashsale::main()
+}
