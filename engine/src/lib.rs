@@ -6,6 +6,7 @@
 //! - [`submit`]: the way into the log.
 //! - [`ports`]: what the engine needs of the world. `adapters`: the products behind them, named only by [`compose`].
 
+pub mod allocator;
 pub mod id;
 pub mod operator;
 pub mod ports;

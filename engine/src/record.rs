@@ -100,7 +100,7 @@ pub struct Decision {
     pub timestamp: i64,
     /// Log time after it, ms.
     pub log_time: u64,
-    /// Whose batch; none for a `Define` or `Continue`.
+    /// Whose batch; none for a `Define`, a `Continue` or a record that was rejected as a whole.
     pub batch: Option<BatchId>,
     /// The batch was a repeat and was dropped: its outcomes are empty and its waiters were answered by the first.
     pub repeated: bool,
@@ -112,6 +112,21 @@ pub struct Decision {
     pub items: Vec<ItemNotice>,
     /// The sale's phase after the record.
     pub phase: Phase,
+    /// Every change of phase in the record, in order.
+    pub sale: Vec<SaleNotice>,
+}
+
+/// The sale's phase changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleNotice {
+    /// Index of the command in the record that did it.
+    pub index: u32,
+    /// The phase before.
+    pub from: Phase,
+    /// The phase after.
+    pub to: Phase,
+    /// Who and why, as the command said it: "name: reason".
+    pub words: CompactString,
 }
 
 /// What one committed batch of records came to.
