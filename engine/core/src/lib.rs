@@ -6,11 +6,27 @@
 //! # Layout, in the order data flows
 //! - [`rules`]: what the definition says. [`key`]: hashes in place of names.
 //! - [`command`]: everything that can change a sale. [`outcome`]: what a command came to.
-//! - `state`: the tables. [`view`]: plain pictures of them.
+//! - `state`: the tables, of `hold`s, `item`s and `payment`s. [`view`]: plain pictures of them.
+//! - `apply`: one match. `clock` and `pace`: time. `reserve`: the line that grants. [`holds`]: beginning and ending them.
+//!   [`payment`]: what the sale knows of money. `phase`: what operators do.
+//! - [`digest`], `invariants`: how anyone can tell that it is right.
 
+mod apply;
+mod change;
+mod clock;
 pub mod command;
+pub mod digest;
+mod duplicates;
+mod hold;
+pub mod holds;
+mod invariants;
+mod item;
 pub mod key;
 pub mod outcome;
+mod pace;
+pub mod payment;
+mod phase;
+mod reserve;
 pub mod rules;
 mod state;
 pub mod view;
