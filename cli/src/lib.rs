@@ -9,6 +9,7 @@ mod commands;
 mod context;
 mod exit;
 mod output;
+mod warroom;
 
 use std::process::ExitCode;
 

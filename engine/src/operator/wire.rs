@@ -40,6 +40,8 @@ pub struct Status {
     pub closed_at: Option<i64>,
     /// Units a second.
     pub pace: Option<u32>,
+    /// What is promised.
+    pub slo: SloTargets,
     /// The log's halt.
     pub halt: Option<Halt>,
     /// The engine-local gate, when shut.
@@ -58,6 +60,19 @@ pub struct Status {
     pub revenue_minor: i64,
     /// ISO 4217.
     pub currency: String,
+}
+
+/// What is promised, as defined.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SloTargets {
+    /// Availability reads, 95th percentile, ms.
+    pub read_p95_ms: f64,
+    /// Reserve, 95th percentile, ms.
+    pub write_p95_ms: f64,
+    /// Checkout, 95th percentile, ms.
+    pub checkout_p95_ms: f64,
+    /// Share of answers that are good, 0 to 1.
+    pub availability: f64,
 }
 
 /// A halt in the log.

@@ -1,0 +1,89 @@
+//! Stock, rates and latency over time, for wide screens.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Style};
+use ratatui::symbols::Marker;
+use ratatui::text::Span;
+use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
+
+use super::super::model::{Model, Point};
+use super::{Tone, grouped, panel, style};
+
+/// One line of a chart: its name, its colour, its value at a moment.
+type Series<'a> = (&'a str, Color, fn(&Point) -> f64);
+
+/// Units sold and held, against the pace if there is one.
+pub fn stock(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let series: [Series<'_>; 2] =
+        [("sold", Color::Green, |point| point.sold), ("sold + held", Color::Yellow, |point| point.sold + point.held)];
+    draw(frame, area, model, "units (dots: as paced)", &series, expected(model));
+}
+
+/// Reads and reserves a second.
+pub fn rates(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let series: [Series<'_>; 2] =
+        [("reads /s", Color::Cyan, |point| point.reads), ("reserves /s", Color::Magenta, |point| point.writes)];
+    draw(frame, area, model, "requests a second", &series, Vec::new());
+}
+
+/// Reserve latency and the age of the queue.
+pub fn latency(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let series: [Series<'_>; 2] =
+        [("reserve P95", Color::Yellow, |point| point.p95_writes), ("queue age", Color::Blue, |point| point.queue_age)];
+    draw(frame, area, model, "milliseconds", &series, Vec::new());
+}
+
+/// What should be taken by now when grants are paced: a straight line from the opening to the stock.
+fn expected(model: &Model) -> Vec<(f64, f64)> {
+    let Some(status) = model.frame.as_ref().map(|frame| &frame.status) else { return Vec::new() };
+    let (Some(pace), Some(opened), Some(first)) = (status.pace, status.opened_at, model.points.front()) else {
+        return Vec::new();
+    };
+    let stock: f64 = status.items.iter().map(|item| f64::from(item.stock)).sum();
+    let taken = |at: i64| (seconds(at - opened).max(0.0) * f64::from(pace)).min(stock);
+    model.points.iter().map(|point| (seconds(point.at - first.at), taken(point.at))).collect()
+}
+
+fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    model: &Model,
+    title: &str,
+    series: &[Series<'_>],
+    expected: Vec<(f64, f64)>,
+) {
+    let Some(first) = model.points.front() else { return };
+    let lines: Vec<Vec<(f64, f64)>> = series
+        .iter()
+        .map(|(_, _, value)| model.points.iter().map(|point| (seconds(point.at - first.at), value(point))).collect())
+        .collect();
+    let right = model.points.back().map_or(1.0, |last| seconds(last.at - first.at)).max(1.0);
+    let all = lines.iter().flatten().chain(&expected);
+    let top = all.map(|(_, value)| *value).fold(1.0, f64::max) * 1.05;
+    let colour = |colour: Color| if model.colour && !model.stale() { Style::new().fg(colour) } else { Style::new() };
+    let mut sets = Vec::new();
+    if !expected.is_empty() {
+        sets.push(Dataset::default().name("as paced").marker(Marker::Dot).data(&expected));
+    }
+    for ((name, tint, _), line) in series.iter().zip(&lines) {
+        let set = Dataset::default().name(*name).marker(Marker::Braille).graph_type(GraphType::Line);
+        sets.push(set.style(colour(*tint)).data(line));
+    }
+    let quiet = style(model, Tone::Quiet);
+    let chart = Chart::new(sets)
+        .block(panel(title))
+        .x_axis(
+            Axis::default()
+                .style(quiet)
+                .bounds([0.0, right])
+                .labels([Span::raw(format!("-{right:.0} s")), Span::raw("now")]),
+        )
+        .y_axis(Axis::default().style(quiet).bounds([0.0, top]).labels([Span::raw("0"), Span::raw(grouped(top))]));
+    frame.render_widget(chart, area);
+}
+
+#[allow(clippy::cast_precision_loss)] // milliseconds of one sale
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1_000.0
+}

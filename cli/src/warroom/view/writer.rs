@@ -1,0 +1,38 @@
+//! The one writer and its log.
+
+use flashsale_engine::telemetry::catalogue::name;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+
+use super::super::model::Model;
+use super::{Tone, grouped, panel, style};
+
+/// Epoch, offsets, queue, batches.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let Some(news) = &model.frame else { return };
+    let writer = &news.status.writer;
+    let metric =
+        |metric: &str, unit: &str| model.metric(metric).map_or("-".to_owned(), |value| format!("{value:.1}{unit}"));
+    let behind = writer.log_end.saturating_sub(writer.next_offset);
+    let unpublished = writer.next_offset.saturating_sub(writer.published_through);
+    let lines = [
+        format!("epoch {}  generation {}", writer.epoch, writer.generation),
+        format!("log   {} records, {behind} behind", grouped(count(writer.log_end))),
+        format!("queue {} deep, {} old", metric(name::QUEUE_DEPTH, ""), metric(name::QUEUE_AGE, " ms")),
+        format!("batch {} in {}", metric(name::BATCH_SIZE, ""), metric(name::BATCH_TIME, " ms")),
+        format!(
+            "busy  {}",
+            model.metric(name::UTILISATION).map_or("-".to_owned(), |busy| format!("{:.0} %", busy * 100.0))
+        ),
+        format!("to publish {unpublished}, open payments {}", news.status.open_payments),
+    ];
+    let lines: Vec<Line<'_>> = lines.into_iter().map(|text| Line::styled(text, style(model, Tone::Plain))).collect();
+    frame.render_widget(Paragraph::new(lines).block(panel("writer")), area);
+}
+
+#[allow(clippy::cast_precision_loss)] // an offset on a screen
+fn count(offset: u64) -> f64 {
+    offset as f64
+}
