@@ -171,7 +171,12 @@ pub trait Ledger: Send + Sync {
     async fn resolve(&self, batch: &LedgerBatch) -> Result<CommitEnd, LedgerError>;
     /// Shows that the writer lives; false: fenced.
     async fn beat(&self, epoch: u64, writer: Uuid) -> Result<bool, LedgerError>;
-    /// Everything below `offset` is published; never moves back.
+    /// The writer stops in good order: the row names no writer (nil) any more, so that the next need not wait for a
+    /// still beat. False when it was not this writer's, or when the adapter cannot say it.
+    async fn resign(&self, _epoch: u64, _writer: Uuid) -> Result<bool, LedgerError> {
+        Ok(false)
+    }
+    /// Everything below `offset` is published; never moves back within a generation.
     async fn published(&self, epoch: u64, offset: u64) -> Result<(), LedgerError>;
     /// Keeps a snapshot; older ones beyond the newest three may go.
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), LedgerError>;
@@ -247,6 +252,12 @@ pub trait History: Send + Sync {
     async fn rows(&self) -> Result<LedgerRows, LedgerError>;
     /// Sums of rows against `inventory`, from one consistent read: the reconciler's own SQL.
     async fn sums(&self) -> Result<Sums, LedgerError>;
+    /// Whether a hold or an offer stands beyond its deadline at `now` (Unix ms): a nudge for a tick, no more.
+    async fn overdue(&self, now: i64) -> Result<bool, LedgerError> {
+        use flashsale_core::HoldStatus::{Held, Offered};
+        let rows = self.rows().await?;
+        Ok(rows.holds.iter().any(|row| matches!(row.view.status, Held | Offered) && row.view.expires_at <= now))
+    }
     /// The gate's row: shut since, by whom, why.
     async fn gate(&self) -> Result<Option<Gate>, LedgerError>;
     /// Shuts or opens the gate's row.

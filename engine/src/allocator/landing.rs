@@ -1,0 +1,75 @@
+//! A prepared batch until the ledger has it, or this writer may not go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::commit::{Attempt, COMMIT_WITHIN, resolve, send};
+use super::failpoint::{Point, reach};
+use super::gauges::Gauges;
+use super::service::{Ports, WriterError};
+use crate::ports::{Gate, LedgerBatch, Severity};
+
+/// A pause between attempts, while the ledger's end of a commit is unknown.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often a stopped writer looks whether the row was put back.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Who the gate's row names when the writer shuts it.
+const WRITER: &str = "writer";
+
+/// Brings `batch` into the ledger. Returns once it is there; while a row is not as this writer left it, the writer is
+/// stopped, the gate is shut, and it only looks whether the row was put back.
+pub(super) async fn land(ports: Ports, gauges: Arc<Gauges>, batch: Arc<LedgerBatch>) -> Result<(), WriterError> {
+    reach(Point::BeforeCommit);
+    let mut attempt = within(send(&*ports.ledger, &batch)).await;
+    loop {
+        attempt = match attempt {
+            Attempt::Committed => {
+                reach(Point::AfterCommit);
+                gauges.stop(None);
+                return Ok(());
+            }
+            Attempt::Again => {
+                sleep(PAUSE).await;
+                within(send(&*ports.ledger, &batch)).await
+            }
+            Attempt::Unknown(why) => {
+                tracing::warn!(why, next_offset = batch.next_offset, "a commit's end is unknown; resolving it");
+                sleep(PAUSE).await;
+                within(resolve(&*ports.ledger, &batch)).await
+            }
+            Attempt::Mismatch(what) => {
+                stop(&ports, &gauges, &format!("the ledger is not as this writer left it: {what}")).await;
+                sleep(LOOK_AGAIN).await;
+                within(send(&*ports.ledger, &batch)).await
+            }
+            Attempt::Fenced(row) => {
+                tracing::error!(?row, "the ledger is another writer's");
+                return Err(WriterError::Fenced { mine: batch.epoch });
+            }
+            Attempt::Damaged(what) => return Err(WriterError::Ledger(what)),
+        }
+    }
+}
+
+/// Stops the writer: says so and pages once for one reason, and shuts the gate's row unless it is shut already.
+pub(super) async fn stop(ports: &Ports, gauges: &Gauges, reason: &str) {
+    if gauges.stopped.load().as_deref().is_none_or(|said| said != reason) {
+        gauges.stop(Some(reason.to_owned()));
+        tracing::error!(reason, "the writer is stopped and the gate is shut");
+        ports.notifier.notify(Severity::Page, "writer-stopped", &format!("The writer is stopped: {reason}"));
+    }
+    if matches!(ports.history.gate().await, Ok(Some(gate)) if gate.invariant) {
+        return;
+    }
+    let gate = Gate { since: ports.clock.now(), by: WRITER.into(), reason: reason.into(), invariant: true };
+    if let Err(error) = ports.history.set_gate(Some(&gate)).await {
+        tracing::error!(%error, "the gate's row could not be shut");
+    }
+}
+
+async fn within(attempt: impl Future<Output = Attempt>) -> Attempt {
+    timeout(COMMIT_WITHIN, attempt).await.unwrap_or_else(|_| Attempt::Unknown("no answer within the limit".into()))
+}

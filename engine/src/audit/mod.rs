@@ -1,0 +1,3 @@
+//! Proof afterwards that what was told is what happened.
+
+pub mod chain;

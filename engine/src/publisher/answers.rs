@@ -1,0 +1,91 @@
+//! The decisions feed: the board first, then everyone who waits for decisions.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flashsale_core::State;
+use tokio::sync::mpsc;
+
+use crate::allocator::gauges::Gauges;
+use crate::record::Committed;
+
+/// Committed batches that a subscriber may fall behind by; beyond it, it is skipped and its waiters get 202.
+const FEED_BATCHES: usize = 4_096;
+
+/// A picture of the sale that is kept by the decisions, in order, before anyone is answered.
+pub trait Follow: Send + Sync {
+    /// The state that a starting writer rebuilt, before its first batch. `next_offset`: of the first decision to come.
+    fn begin(&self, state: &State, generation: u32, next_offset: u64);
+    /// The next committed batch. May repeat one; never leaves one out after [`Follow::begin`].
+    fn apply(&self, committed: &Committed);
+}
+
+/// Follows nothing: for tools and tests without gateways.
+impl Follow for () {
+    fn begin(&self, _state: &State, _generation: u32, _next_offset: u64) {}
+    fn apply(&self, _committed: &Committed) {}
+}
+
+/// The feed.
+pub struct Answers {
+    board: Arc<dyn Follow>,
+    waiters: Mutex<Vec<mpsc::Sender<Arc<Committed>>>>,
+    gauges: Arc<Gauges>,
+}
+
+impl Answers {
+    /// A feed without subscribers.
+    #[must_use]
+    pub fn new(board: Arc<dyn Follow>, gauges: Arc<Gauges>) -> Self {
+        Self { board, waiters: Mutex::default(), gauges }
+    }
+
+    /// Every batch committed from now on, in order. Who does not keep up misses some: [`Gauges::skipped`].
+    #[must_use]
+    pub fn subscribe(&self) -> mpsc::Receiver<Arc<Committed>> {
+        let (sender, receiver) = mpsc::channel(FEED_BATCHES);
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        receiver
+    }
+
+    /// What a starting writer rebuilt.
+    pub fn begin(&self, state: &State, generation: u32, next_offset: u64) {
+        self.board.begin(state, generation, next_offset);
+    }
+
+    /// Tells a committed batch: whoever is answered finds the board at least as new as its answer.
+    pub fn tell(&self, committed: &Arc<Committed>) {
+        self.board.apply(committed);
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.retain(|waiter| match waiter.try_send(Arc::clone(committed)) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.gauges.skip();
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(next_offset: u64) -> Arc<Committed> {
+        Arc::new(Committed { epoch: 1, next_offset, digest: 0, chain: [0; 32], decisions: Vec::new() })
+    }
+
+    #[test]
+    fn subscribers_get_every_batch_in_order_and_a_slow_one_stops_nobody() {
+        let gauges = Arc::new(Gauges::default());
+        let answers = Answers::new(Arc::new(()), Arc::clone(&gauges));
+        let (mut reading, slow, gone) = (answers.subscribe(), answers.subscribe(), answers.subscribe());
+        drop(gone);
+        for offset in 0..=FEED_BATCHES as u64 {
+            answers.tell(&batch(offset));
+            assert_eq!(reading.try_recv().map(|got| got.next_offset), Ok(offset));
+        }
+        assert_eq!(gauges.skipped(), 1, "only the slow one missed one");
+        drop(slow);
+    }
+}

@@ -1,0 +1,10 @@
+//! Telling the world what was committed: in order, perhaps twice, never not at all; and nobody decides by it.
+//!
+//! One task a consumer, so that a slow one never delays another: [`answers`] (the board and the waiters, on the
+//! writer's thread), [`cache`], [`outbox`] (events, encoded by [`events`]). [`service`] puts them together.
+
+pub mod answers;
+pub mod cache;
+pub mod events;
+pub mod outbox;
+pub mod service;

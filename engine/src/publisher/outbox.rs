@@ -1,0 +1,211 @@
+//! Events from what was committed: from memory while it keeps up, from the audit rows after a crash or a full queue.
+//! `published_through` moves only after the events are acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::events::Encoder;
+use crate::allocator::failpoint::{Point, reach};
+use crate::allocator::gauges::Gauges;
+use crate::ports::{Checkpoint, Events, EventsError, History, Ledger, LedgerError};
+use crate::record::{Committed, DecodeError, decode};
+
+/// Committed batches that wait in memory; beyond it the audit rows are read instead.
+pub const QUEUE_BATCHES: usize = 256;
+/// Audit rows in one read.
+const ROWS: u32 = 256;
+/// Events in one publication, about.
+const EVENTS: usize = 2_048;
+/// Events are gathered for this long, off the reply path, and the ledger hears of progress as often: what was published
+/// since then is published again after a crash.
+const LINGER: Duration = Duration::from_millis(50);
+/// Waits after failures.
+const BACK_OFF: [Duration; 4] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
+/// Why an event is not out yet.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The events' log.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The audit rows.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// An audit row is unreadable.
+    #[error("audit row up to offset {next_offset}: {error}")]
+    Row {
+        /** The row. */
+        next_offset: u64,
+        /** Why. */
+        error: DecodeError,
+    },
+    /// An audit row that must be there is not.
+    #[error("no audit row covers offset {0}")]
+    Missing(u64),
+}
+
+/// The ports an outbox needs.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where events go.
+    pub events: Arc<dyn Events>,
+    /// The audit rows.
+    pub history: Arc<dyn History>,
+    /// `published_through`.
+    pub ledger: Arc<dyn Ledger>,
+}
+
+/// How far events are out. Drivable step by step: no clock, no sleep.
+pub struct Outbox {
+    ports: Ports,
+    encoder: Encoder,
+    gauges: Arc<Gauges>,
+    epoch: u64,
+    generation: u32,
+    through: u64,
+    marked: u64,
+}
+
+impl Outbox {
+    /// From the ledger's row at the takeover.
+    #[must_use]
+    pub fn new(ports: Ports, encoder: Encoder, gauges: Arc<Gauges>, row: &Checkpoint) -> Self {
+        let (epoch, generation, through) = (row.epoch, row.generation, row.published_through);
+        Self { ports, encoder, gauges, epoch, generation, through, marked: through }
+    }
+
+    /// Everything below is published.
+    #[must_use]
+    pub fn through(&self) -> u64 {
+        self.through
+    }
+
+    /// Publishes the audit rows up to `to`: what a crash or a full queue left.
+    ///
+    /// # Errors
+    /// When a part of the world does not answer; what is out stays counted.
+    pub async fn catch_up(&mut self, to: u64) -> Result<(), OutboxError> {
+        while self.through < to {
+            let rows = self.ports.history.audit(self.through, ROWS).await?;
+            let before = self.through;
+            let generation = self.generation;
+            for row in rows.into_iter().filter(|row| row.generation == generation) {
+                let committed = decode::<Committed>(&row.committed)
+                    .map_err(|error| OutboxError::Row { next_offset: row.next_offset, error })?;
+                self.send(&[Arc::new(committed)]).await?;
+            }
+            if self.through == before {
+                return Err(OutboxError::Missing(before));
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes batches that were just committed, in order; whatever is missing before them comes from the rows.
+    ///
+    /// # Errors
+    /// As [`Outbox::catch_up`]; the batches are to be given again then.
+    pub async fn publish(&mut self, batches: &VecDeque<Arc<Committed>>) -> Result<(), OutboxError> {
+        let mut together: Vec<Arc<Committed>> = Vec::new();
+        for batch in batches {
+            let Some(first) = batch.decisions.first() else { continue };
+            if first.generation != self.generation {
+                self.send(&together).await?;
+                together.clear();
+                (self.generation, self.through, self.marked) = (first.generation, 0, 0);
+            }
+            let reached = together.last().map_or(self.through, |last| last.next_offset);
+            if batch.next_offset <= reached {
+                continue;
+            }
+            if first.offset > reached {
+                self.send(&together).await?;
+                together.clear();
+                self.catch_up(first.offset).await?;
+            }
+            together.push(Arc::clone(batch));
+        }
+        self.send(&together).await
+    }
+
+    async fn send(&mut self, batches: &[Arc<Committed>]) -> Result<(), OutboxError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        let events: Vec<_> = batches.iter().flat_map(|batch| self.encoder.encode(batch)).collect();
+        for part in events.chunks(EVENTS) {
+            reach(Point::BeforePublish);
+            self.ports.events.publish(part).await?;
+        }
+        self.through = last.next_offset;
+        self.gauges.published(self.through);
+        reach(Point::AfterPublish);
+        Ok(())
+    }
+
+    /// Lets the ledger know how far it is.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn mark(&mut self) -> Result<(), OutboxError> {
+        if self.marked < self.through {
+            self.ports.ledger.published(self.epoch, self.through).await?;
+            self.marked = self.through;
+        }
+        Ok(())
+    }
+}
+
+/// Publishes until stopped; then what is still queued, once.
+pub async fn run(
+    begin: oneshot::Receiver<Checkpoint>,
+    mut queue: mpsc::Receiver<Arc<Committed>>,
+    make: impl FnOnce(&Checkpoint) -> Outbox,
+    stop: CancellationToken,
+) {
+    let row = tokio::select! { row = begin => row, () = stop.cancelled() => return };
+    let Ok(row) = row else { return };
+    let mut outbox = make(&row);
+    let mut waiting: VecDeque<Arc<Committed>> = VecDeque::new();
+    let mut failures = 0_usize;
+    let mut left = row.next_offset;
+    loop {
+        let stopping = stop.is_cancelled();
+        while waiting.len() < QUEUE_BATCHES
+            && let Ok(batch) = queue.try_recv()
+        {
+            waiting.push_back(batch);
+        }
+        let more = waiting.len() == QUEUE_BATCHES;
+        match step(&mut outbox, left, &waiting).await {
+            Ok(()) => {
+                (failures, left) = (0, 0);
+                waiting.clear();
+            }
+            Err(error) => {
+                if failures == 0 {
+                    tracing::warn!(%error, "events are behind; the sale goes on");
+                }
+                failures += 1;
+            }
+        }
+        let pause = match failures {
+            0 if more => continue,
+            0 => LINGER,
+            times => BACK_OFF[times.min(BACK_OFF.len()) - 1],
+        };
+        if stopping {
+            return;
+        }
+        tokio::select! { () = tokio::time::sleep(pause) => {}, () = stop.cancelled() => {} }
+    }
+}
+
+async fn step(outbox: &mut Outbox, left: u64, waiting: &VecDeque<Arc<Committed>>) -> Result<(), OutboxError> {
+    outbox.catch_up(left).await?;
+    outbox.publish(waiting).await?;
+    outbox.mark().await
+}
