@@ -7,6 +7,7 @@
 //! - [`publisher`]: telling the world what was committed.
 //! - [`ports`]: what the engine needs of the world. `adapters`: the products behind them, named only by [`compose`].
 
+pub mod adapters;
 pub mod allocator;
 pub mod audit;
 pub mod id;

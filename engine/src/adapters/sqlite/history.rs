@@ -1,0 +1,187 @@
+//! The ledger as everyone else sees it: read connections of their own.
+
+use async_trait::async_trait;
+use flashsale_core::{HoldNumber, ItemStatus, PaymentView, RequestKey};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use super::SqliteLedger;
+use super::ledger::unavailable;
+use super::rows::{HOLD, PAYMENT, checkpoint, count, damaged, hash, hold, payment, unsigned, word};
+use crate::ports::{AuditRow, Checkpoint, Gate, History, HoldRow, ItemSums, LedgerError, LedgerRows, Snapshot, Sums};
+use crate::record::ItemNotice;
+
+/// The reconciler's own SQL: sums of rows beside the inventory, knowing nothing of the state machine.
+const SUMS: &str = "
+    select i.item, i.total, i.held, i.sold,
+           coalesce(sum(r.status in (1, 2)), 0) as rows_held, coalesce(sum(r.status = 3), 0) as rows_sold
+    from inventory i left join reservations r on r.item = i.item
+    group by i.item order by i.item";
+
+#[async_trait]
+impl History for SqliteLedger {
+    async fn writer(&self) -> Result<Option<Checkpoint>, LedgerError> {
+        let row = sqlx::query("select * from writer").fetch_optional(&self.readers).await.map_err(unavailable)?;
+        row.as_ref().map(checkpoint).transpose()
+    }
+
+    async fn hold(&self, number: HoldNumber) -> Result<Option<HoldRow>, LedgerError> {
+        let query = format!("{HOLD} where r.hold = ?");
+        let row = sqlx::query(AssertSqlSafe(query)).bind(number).fetch_optional(&self.readers).await;
+        row.map_err(unavailable)?.as_ref().map(hold).transpose()
+    }
+
+    async fn request(&self, request: RequestKey) -> Result<Option<HoldRow>, LedgerError> {
+        let query = format!("{HOLD} where r.hold = (select hold from requests where request = ?)");
+        let row = sqlx::query(AssertSqlSafe(query)).bind(request.0.as_slice()).fetch_optional(&self.readers).await;
+        let found = row.map_err(unavailable)?.as_ref().map(hold).transpose()?;
+        Ok(found.map(|row| HoldRow { request: Some(request), ..row }))
+    }
+
+    async fn subject(&self, name: &str, limit: u32) -> Result<Vec<HoldRow>, LedgerError> {
+        let query = format!("{HOLD} where r.subject = ? order by r.hold desc limit ?");
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(name).bind(limit).fetch_all(&self.readers).await;
+        rows.map_err(unavailable)?.iter().map(hold).collect()
+    }
+
+    async fn payments(&self, number: HoldNumber) -> Result<Vec<PaymentView>, LedgerError> {
+        let query = format!("{PAYMENT} where hold = ? or bought = ? order by payment");
+        let rows = sqlx::query(AssertSqlSafe(query)).bind(number).bind(number).fetch_all(&self.readers).await;
+        rows.map_err(unavailable)?.iter().map(payment).collect()
+    }
+
+    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
+        let rows = sqlx::query(
+            "select * from audit where generation = (select generation from writer) and next_offset > ?
+             order by next_offset limit ?",
+        )
+        .bind(word(from))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(unavailable)?;
+        rows.iter().map(audit_row).collect()
+    }
+
+    async fn snapshot(&self, next_offset: u64) -> Result<Option<Snapshot>, LedgerError> {
+        let row = sqlx::query(
+            "select * from snapshots where generation = (select generation from writer) and next_offset <= ?
+             order by next_offset desc limit 1",
+        )
+        .bind(word(next_offset))
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(unavailable)?;
+        let read = |row: &SqliteRow| {
+            Ok(Snapshot {
+                generation: count(row, "generation")?,
+                next_offset: unsigned(row, "next_offset")?,
+                digest: unsigned(row, "digest")?,
+                state: row.try_get("state").map_err(damaged)?,
+            })
+        };
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn rows(&self) -> Result<LedgerRows, LedgerError> {
+        let mut connection = self.readers.begin().await.map_err(unavailable)?;
+        let requests = requests(&mut connection).await?;
+        let items = sqlx::query("select * from inventory order by item").fetch_all(&mut *connection).await;
+        let holds = sqlx::query(AssertSqlSafe(format!("{HOLD} order by r.hold"))).fetch_all(&mut *connection).await;
+        let paid = sqlx::query(AssertSqlSafe(format!("{PAYMENT} order by payment"))).fetch_all(&mut *connection).await;
+        let mut holds: Vec<HoldRow> = holds.map_err(unavailable)?.iter().map(hold).collect::<Result<_, _>>()?;
+        for row in &mut holds {
+            row.request = requests.get(&row.view.hold).copied();
+        }
+        Ok(LedgerRows {
+            items: items.map_err(unavailable)?.iter().map(item).collect::<Result<_, _>>()?,
+            holds,
+            payments: paid.map_err(unavailable)?.iter().map(payment).collect::<Result<_, _>>()?,
+        })
+    }
+
+    async fn sums(&self) -> Result<Sums, LedgerError> {
+        let mut connection = self.readers.begin().await.map_err(unavailable)?;
+        let at = sqlx::query("select next_offset from writer").fetch_one(&mut *connection).await;
+        let next_offset = unsigned(&at.map_err(unavailable)?, "next_offset")?;
+        let rows = sqlx::query(SUMS).fetch_all(&mut *connection).await.map_err(unavailable)?;
+        let read = |row: &SqliteRow| {
+            Ok(ItemSums {
+                item: count(row, "item")?,
+                total: count(row, "total")?,
+                held: count(row, "held")?,
+                sold: count(row, "sold")?,
+                rows_held: count(row, "rows_held")?,
+                rows_sold: count(row, "rows_sold")?,
+            })
+        };
+        Ok(Sums { next_offset, items: rows.iter().map(read).collect::<Result<_, LedgerError>>()? })
+    }
+
+    async fn gate(&self) -> Result<Option<Gate>, LedgerError> {
+        let row = sqlx::query("select * from gate").fetch_optional(&self.readers).await.map_err(unavailable)?;
+        let read = |row: &SqliteRow| -> Result<Gate, sqlx::Error> {
+            Ok(Gate {
+                since: row.try_get("since")?,
+                by: row.try_get("by_whom")?,
+                reason: row.try_get("reason")?,
+                invariant: row.try_get("invariant")?,
+            })
+        };
+        row.as_ref().map(read).transpose().map_err(damaged)
+    }
+
+    async fn set_gate(&self, gate: Option<&Gate>) -> Result<(), LedgerError> {
+        let mut connection = self.writing.lock().await;
+        let Some(gate) = gate else {
+            return sqlx::query("delete from gate").execute(&mut *connection).await.map_err(unavailable).map(|_| ());
+        };
+        sqlx::query("insert or replace into gate (one, since, by_whom, reason, invariant) values (1, ?, ?, ?, ?)")
+            .bind(gate.since)
+            .bind(&gate.by)
+            .bind(&gate.reason)
+            .bind(gate.invariant)
+            .execute(&mut *connection)
+            .await
+            .map_err(unavailable)
+            .map(|_| ())
+    }
+}
+
+async fn requests(
+    connection: &mut SqliteConnection,
+) -> Result<std::collections::HashMap<HoldNumber, RequestKey>, LedgerError> {
+    let rows = sqlx::query("select request, hold from requests").fetch_all(connection).await.map_err(unavailable)?;
+    rows.iter().map(|row| Ok((count(row, "hold")?, RequestKey(hash(row, "request")?)))).collect()
+}
+
+/// An inventory row; what shoppers see of it is not a row's to say.
+fn item(row: &SqliteRow) -> Result<ItemNotice, LedgerError> {
+    let (stock, shortage, held, sold): (u32, u32, u32, u32) =
+        (count(row, "total")?, count(row, "shortage")?, count(row, "held")?, count(row, "sold")?);
+    Ok(ItemNotice {
+        item: count(row, "item")?,
+        stock,
+        shortage,
+        held,
+        sold,
+        waiting: count(row, "waiting")?,
+        available: stock.saturating_sub(held).saturating_sub(sold).saturating_sub(shortage),
+        status: ItemStatus::Live,
+        earliest_deadline: None,
+    })
+}
+
+fn audit_row(row: &SqliteRow) -> Result<AuditRow, LedgerError> {
+    Ok(AuditRow {
+        first_offset: unsigned(row, "first_offset")?,
+        next_offset: unsigned(row, "next_offset")?,
+        generation: count(row, "generation")?,
+        epoch: unsigned(row, "epoch")?,
+        digest: unsigned(row, "digest")?,
+        records_hash: hash(row, "records_hash")?,
+        chain: hash(row, "chain")?,
+        committed: row.try_get::<Vec<u8>, _>("committed").map_err(damaged)?.into(),
+        committed_at: row.try_get("committed_at").map_err(damaged)?,
+    })
+}
