@@ -118,6 +118,15 @@ impl History for SqliteLedger {
         Ok(Sums { next_offset, items: rows.iter().map(read).collect::<Result<_, LedgerError>>()? })
     }
 
+    async fn overdue(&self, now: i64) -> Result<bool, LedgerError> {
+        let row = sqlx::query("select exists (select 1 from reservations where status in (1, 2) and expires_at <= ?)")
+            .bind(now)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        row.try_get(0).map_err(damaged)
+    }
+
     async fn gate(&self) -> Result<Option<Gate>, LedgerError> {
         let row = sqlx::query("select * from gate").fetch_optional(&self.readers).await.map_err(unavailable)?;
         let read = |row: &SqliteRow| -> Result<Gate, sqlx::Error> {

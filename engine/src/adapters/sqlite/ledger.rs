@@ -124,6 +124,17 @@ impl Ledger for SqliteLedger {
         Ok(beaten.rows_affected() == 1)
     }
 
+    async fn resign(&self, epoch: u64, writer: Uuid) -> Result<bool, LedgerError> {
+        let resigned = sqlx::query("update writer set writer = ?, beat = beat + 1 where epoch = ? and writer = ?")
+            .bind(Uuid::nil().to_string())
+            .bind(word(epoch))
+            .bind(writer.to_string())
+            .execute(&mut *self.writing.lock().await)
+            .await
+            .map_err(unavailable)?;
+        Ok(resigned.rows_affected() == 1)
+    }
+
     async fn published(&self, epoch: u64, offset: u64) -> Result<(), LedgerError> {
         sqlx::query("update writer set published_through = max(published_through, ?) where epoch = ?")
             .bind(word(offset))
