@@ -10,6 +10,7 @@
 pub mod adapters;
 pub mod allocator;
 pub mod audit;
+pub mod gateway;
 pub mod id;
 pub mod operator;
 pub mod ports;
@@ -18,3 +19,4 @@ pub mod record;
 pub mod sale;
 pub mod submit;
 pub mod telemetry;
+pub mod token;

@@ -4,6 +4,7 @@
 //! writer's thread), [`cache`], [`outbox`] (events, encoded by [`events`]). [`service`] puts them together.
 
 pub mod answers;
+pub mod board;
 pub mod cache;
 pub mod events;
 pub mod outbox;
