@@ -61,10 +61,10 @@ fn a_batch_carries_all_that_the_ledger_and_the_world_need() {
     assert_eq!(granted.items.iter().map(|item| (item.item, item.held)).collect::<Vec<_>>(), [(0, 2)]);
 
     let rows = &prepared.batch.holds;
-    assert_eq!(rows.iter().map(|row| (row.view.hold, row.view.status)).collect::<Vec<_>>(), [
-        (0, HoldStatus::Held),
-        (1, HoldStatus::Held)
-    ]);
+    assert_eq!(
+        rows.iter().map(|row| (row.view.hold, row.view.status)).collect::<Vec<_>>(),
+        [(0, HoldStatus::Held), (1, HoldStatus::Held)]
+    );
     assert_eq!((rows[0].name.as_deref(), rows[0].request), (Some("shopper-1"), Some(request(1))));
     assert_eq!(prepared.batch.items.len(), 2, "the first batch makes every row");
     assert!(prepared.batch.items.iter().all(|item| item.before.is_none()));
@@ -108,10 +108,16 @@ fn what_is_not_a_batch_is_rejected_by_everyone_and_the_sale_goes_on() {
     cut.pop();
     let long = [good.clone(), vec![0]].concat();
     let foreign = Define { run: Uuid::from_u128(4), rules_version: 99, ..define() };
-    let poison =
-        vec![vec![], vec![9, 9, 9], vec![1], vec![255; 100], cut, long, bytes(&Record::Define(foreign)), bytes(
-            &Record::Define(define()),
-        )];
+    let poison = vec![
+        vec![],
+        vec![9, 9, 9],
+        vec![1],
+        vec![255; 100],
+        cut,
+        long,
+        bytes(&Record::Define(foreign)),
+        bytes(&Record::Define(define())),
+    ];
     let count = poison.len();
     let records = opened([poison, vec![good]].concat());
     let (mut one, mut other) = (allocator(1), allocator(1));
@@ -184,6 +190,10 @@ fn phases_and_signs_of_life_carry_every_item() {
     assert_eq!(decisions[2].sale[0].words, "ann: odd numbers");
     let items = decisions.iter().map(|decision| decision.items.len()).collect::<Vec<_>>();
     assert_eq!(items, [2, 2, 2, 2, 0], "begin, opening, halt, tick: all; a tally: none");
+
+    let late = LogRecord { timestamp: NOON + 300, ..log(vec![vec![]; 6]).pop().unwrap() };
+    let decisions = &fold(&mut writer, &[late]).committed.decisions.clone();
+    assert_eq!(decisions[0].items.len(), 2, "and so does whatever comes 250 ms after the last picture");
 }
 
 #[test]

@@ -142,7 +142,9 @@ async fn a_mass_expiry_is_worked_off_at_once_in_bounded_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_commit_is_resolved_whichever_way_it_went() {
-    for (fault, what) in [(Fault::AnswerLost, "it was there"), (Fault::RequestLost, "sent again"), (Fault::Hangs, "late")] {
+    for (fault, what) in
+        [(Fault::AnswerLost, "it was there"), (Fault::RequestLost, "sent again"), (Fault::Hangs, "late")]
+    {
         let world = World::new();
         let mut engine = open(&world).await;
         world.ledger.faults.lock().unwrap().push_back(fault);

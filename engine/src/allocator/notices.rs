@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use compact_str::CompactString;
-use flashsale_core::{Command, Effect, HoldChange, HoldNumber, ItemIndex, ItemView, PaymentNumber, RequestKey, State};
+use flashsale_core::{
+    Command, Effect, HoldChange, HoldNumber, ItemIndex, ItemView, PaymentNumber, RequestKey, State, SubjectKey,
+};
 
 use super::fold::{Applied, Witness, pictures_all};
 use super::step::RowWords;
+use crate::id::hex;
 use crate::record::{BatchId, HoldNotice, ItemNotice, SaleNotice};
 
 /// What one record tells.
@@ -49,7 +52,7 @@ impl Telling {
     fn hold(&mut self, state: &State, applied: &Applied<'_>, hold: HoldNumber, change: HoldChange) {
         let Some(view) = state.hold(hold) else { return };
         let began = matches!(change, HoldChange::Reserved | HoldChange::Waiting);
-        let name = began.then(|| named(applied)).flatten();
+        let name = began.then(|| named(applied, view.subject));
         let request = began.then(|| requested(&applied.entry.command)).flatten();
         let confirmed_at = (change == HoldChange::Confirmed).then_some(applied.position);
         self.rows.push((hold, RowWords { name: name.clone(), request, confirmed_at }));
@@ -68,11 +71,12 @@ impl Telling {
     }
 }
 
-/// Whose hold began: a reserve says it, and so may a late confirm that begins a hold of its own.
-fn named(applied: &Applied<'_>) -> Option<CompactString> {
+/// Whose hold began. A late confirm that begins a hold may come from someone who knows the key alone; the ledger's row
+/// always has a name.
+fn named(applied: &Applied<'_>, subject: SubjectKey) -> CompactString {
     let words = &applied.entry.words;
     let says = matches!(applied.entry.command, Command::Reserve { .. } | Command::Confirm { .. });
-    (says && !words.is_empty()).then(|| words.clone())
+    if says && !words.is_empty() { words.clone() } else { hex(&subject.0).into() }
 }
 
 fn requested(command: &Command) -> Option<RequestKey> {

@@ -72,6 +72,9 @@ pub enum WriterError {
     /// The ledger holds what cannot be.
     #[error("the ledger is damaged: {0}")]
     Ledger(String),
+    /// The log has taken no record for too long: only a fresh start can tell what became of the last ones.
+    #[error("the log takes no records: {0}")]
+    Log(String),
 }
 
 impl WriterError {
@@ -82,7 +85,7 @@ impl WriterError {
             Self::Step(error) => matches!(error, StepError::Damaged(_) | StepError::Violated(_)),
             Self::Rebuild(error) => error.is_damage(),
             Self::Ledger(_) => true,
-            Self::Fenced { .. } => false,
+            Self::Fenced { .. } | Self::Log(_) => false,
         }
     }
 }
@@ -116,6 +119,9 @@ impl Service {
         self.gauges.stand(row.epoch, row.generation, row.next_offset, row.digest, row.chain);
         self.gauges.published(row.published_through);
         self.publisher.begin(allocator.state(), &row);
+        if row.next_offset > 0 && allocator.generation() != row.generation && !self.all_published(&row).await {
+            return Ok(());
+        }
         let (ports, gauges, stop) = (self.ports.clone(), Arc::clone(&self.gauges), self.stop.clone());
         let ended = Writing::new(self, allocator).run().await;
         if let Err(WriterError::Step(StepError::Violated(what))) = &ended {
@@ -125,6 +131,18 @@ impl Service {
             gauges.stop(Some(error.to_string()));
         }
         ended
+    }
+
+    /// A further generation begins only when everything of the last one is published: its rows are read by offsets that
+    /// begin anew. False: stopped before.
+    async fn all_published(&self, row: &Checkpoint) -> bool {
+        while self.gauges.standing().published_through < row.next_offset {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+                () = self.stop.cancelled() => return false,
+            }
+        }
+        true
     }
 
     /// Becomes the writer; none when stopped before.

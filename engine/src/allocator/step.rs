@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use compact_str::CompactString;
-use flashsale_core::{HoldNumber, PaymentNumber, Position, RequestKey, State};
+use flashsale_core::{HoldNumber, ItemIndex, PaymentNumber, Position, RequestKey, State};
 use uuid::Uuid;
 
 use super::fold::{Fold, Folded, StepError};
@@ -20,6 +20,9 @@ use crate::record::{BatchId, Committed, Decision, ItemNotice, encode};
 pub const BATCH_RECORDS: usize = 512;
 /// Bytes of records in one commit, at most (about 7,000 reserves).
 pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// A decision shows every item at least this often, by the records' timestamps, ms.
+const PICTURE_MS: u64 = 250;
 
 /// Who this writer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct Allocator {
     /// The items as the ledger's rows hold them.
     rows: Vec<ItemNotice>,
     own_takeover_folded: bool,
+    /// Timestamp of the last record whose decision showed every item, Unix ms.
+    pictured_at: i64,
     open: Open,
 }
 
@@ -63,6 +68,7 @@ struct Open {
     decisions: Vec<Decision>,
     holds: BTreeMap<HoldNumber, RowWords>,
     payments: BTreeSet<PaymentNumber>,
+    items: BTreeSet<ItemIndex>,
     picture: bool,
 }
 
@@ -104,7 +110,7 @@ impl Allocator {
     pub fn new(me: Identity, fold: Fold, row: &Checkpoint) -> Self {
         let rows = fold.state().map(item_notices).unwrap_or_default();
         let cursor = Cursor { next_offset: row.next_offset, digest: row.digest, chain: row.chain };
-        Self { me, fold, cursor, rows, own_takeover_folded: false, open: Open::default() }
+        Self { me, fold, cursor, rows, own_takeover_folded: false, pictured_at: 0, open: Open::default() }
     }
 
     /// Who this writer is.
@@ -157,8 +163,11 @@ impl Allocator {
         let folded = self.fold.record(&record, &mut telling)?;
         self.outranked(&telling)?;
         let state = self.fold.state().ok_or_else(|| StepError::Damaged("its first record defines no sale".into()))?;
-        if folded == Folded::Began {
-            telling.picture = true;
+        // Flags are void a second after the last picture; a log that is never idle has no ticks to bring one.
+        let stale = record.timestamp.abs_diff(self.pictured_at) >= PICTURE_MS;
+        let pictured = telling.picture || stale || folded == Folded::Began;
+        if pictured {
+            self.pictured_at = record.timestamp;
         }
         let mut decision = Decision {
             epoch: self.me.epoch,
@@ -170,7 +179,7 @@ impl Allocator {
             repeated: false,
             outcomes: Vec::new(),
             holds: telling.holds,
-            items: if telling.picture { item_notices(state) } else { changed(state, &telling.items) },
+            items: if pictured { item_notices(state) } else { changed(state, &telling.items) },
             phase: state.phase(),
             sale: telling.sale,
         };
@@ -185,6 +194,7 @@ impl Allocator {
         open.bytes += record.bytes.len();
         open.picture |= telling.picture;
         open.payments.append(&mut telling.payments);
+        open.items.append(&mut telling.items);
         for (hold, words) in telling.rows {
             open.holds.entry(hold).or_default().absorb(words);
         }
@@ -213,9 +223,8 @@ impl Allocator {
     pub fn seal(&mut self, picture: bool) -> Result<Option<Prepared>, StepError> {
         let (Some(state), Some(size)) = (self.fold.state(), self.waiting()) else { return Ok(None) };
         state.check().map_err(StepError::Violated)?;
-        let mut open = std::mem::take(&mut self.open);
-        let items = changes(&mut self.rows, state);
-        tell_the_rest(&mut open.decisions, &items);
+        let open = std::mem::take(&mut self.open);
+        let items = changes(&mut self.rows, state, &open.items);
         let before = self.cursor;
         let records_hash = chain::records_hash(&open.records);
         let next_offset = self.fold.next();
@@ -278,37 +287,19 @@ fn changed(state: &State, items: &BTreeSet<u16>) -> Vec<ItemNotice> {
     items.iter().filter_map(|item| state.item(*item)).map(item_notice).collect()
 }
 
-/// Every row that is to change, by comparing all: an item's status and deadline also change without an effect.
-fn changes(rows: &mut Vec<ItemNotice>, state: &State) -> Vec<ItemChange> {
-    let mut changes = Vec::new();
-    for (place, after) in state.items().map(item_notice).enumerate() {
-        match rows.get_mut(place) {
-            Some(row) if *row == after => {}
-            Some(row) => changes.push(ItemChange { before: Some(std::mem::replace(row, after)), after }),
-            None => {
-                rows.push(after);
-                changes.push(ItemChange { before: None, after });
-            }
-        }
+/// The rows whose numbers change; what else a notice says is no row's.
+fn changes(rows: &mut Vec<ItemNotice>, state: &State, items: &BTreeSet<ItemIndex>) -> Vec<ItemChange> {
+    if rows.is_empty() {
+        rows.extend(item_notices(state));
+        return rows.iter().map(|after| ItemChange { before: None, after: *after }).collect();
     }
-    changes
-}
-
-/// The last decision also tells what no effect named.
-fn tell_the_rest(decisions: &mut [Decision], changes: &[ItemChange]) {
-    let untold: Vec<ItemNotice> = changes
-        .iter()
-        .map(|change| change.after)
-        .filter(|after| {
-            let latest =
-                decisions.iter().rev().flat_map(|decision| &decision.items).find(|told| told.item == after.item);
-            latest != Some(after)
-        })
-        .collect();
-    if let Some(last) = decisions.last_mut() {
-        last.items.retain(|told| untold.iter().all(|item| item.item != told.item));
-        last.items.extend(untold);
-    }
+    let numbers = |item: &ItemNotice| (item.stock, item.shortage, item.held, item.sold, item.waiting);
+    let change = |after: ItemNotice| {
+        let row = rows.get_mut(usize::from(after.item))?;
+        let before = std::mem::replace(row, after);
+        (numbers(&before) != numbers(&after)).then_some(ItemChange { before: Some(before), after })
+    };
+    changed(state, items).into_iter().filter_map(change).collect()
 }
 
 fn hold_rows(state: &State, holds: BTreeMap<HoldNumber, RowWords>) -> Vec<HoldRow> {

@@ -26,6 +26,8 @@ const READ_RECORDS: usize = 128;
 const READ_WITHIN: Duration = Duration::from_secs(1);
 /// A pause after the log did not answer.
 const READ_PAUSE: Duration = Duration::from_millis(50);
+/// A log that takes no tick for this long ends the writer.
+const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// The writer shows that it lives.
 const BEAT: Duration = Duration::from_millis(500);
 /// The sale's view is at most this old while batches are committed.
@@ -57,6 +59,7 @@ pub(super) struct Writing {
     reading: BoxFuture<'static, Result<Vec<LogRecord>, LogError>>,
     beating: BoxFuture<'static, Beat>,
     appending: Option<BoxFuture<'static, Result<u64, LogError>>>,
+    refused_since: Option<Duration>,
     snapshotting: Option<BoxFuture<'static, ()>>,
 }
 
@@ -78,6 +81,7 @@ impl Writing {
             reading,
             beating,
             appending: None,
+            refused_since: None,
             snapshotting: None,
             service,
             allocator,
@@ -262,9 +266,19 @@ impl Writing {
     fn appended(&mut self, appended: Result<u64, LogError>) -> Result<(), WriterError> {
         self.appending = None;
         match appended {
-            Ok(offset) => self.service.gauges.appended(offset),
+            Ok(offset) => {
+                self.refused_since = None;
+                self.service.gauges.appended(offset);
+            }
             Err(LogError::Damaged(what)) => return Err(StepError::Damaged(what).into()),
-            Err(error) => tracing::warn!(%error, "a tick was perhaps not appended; the next one is as good"),
+            Err(error) => {
+                let now = self.now();
+                let since = *self.refused_since.get_or_insert(now);
+                if now.saturating_sub(since) >= REFUSED_FOR {
+                    return Err(WriterError::Log(error.to_string()));
+                }
+                tracing::warn!(%error, "a tick was perhaps not appended; the next one is as good");
+            }
         }
         Ok(())
     }

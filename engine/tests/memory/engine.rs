@@ -54,7 +54,8 @@ impl World {
     /// Starts a writer of its own number.
     pub fn start(&self, number: u128) -> Engine {
         let clock = Arc::new(TestClock::new());
-        let (gauges, tasks, publisher_stop) = (Arc::new(Gauges::default()), TaskTracker::new(), CancellationToken::new());
+        let (gauges, tasks, publisher_stop) =
+            (Arc::new(Gauges::default()), TaskTracker::new(), CancellationToken::new());
         let parts = Parts {
             board: Arc::new(()),
             gauges: Arc::clone(&gauges),
@@ -91,7 +92,10 @@ impl World {
 impl Engine {
     /// The next committed batch; a writer that tells nothing for a minute fails the story.
     pub async fn next(&mut self) -> Arc<Committed> {
-        tokio::time::timeout(Duration::from_secs(60), self.decisions.recv()).await.expect("a decision").expect("a writer")
+        tokio::time::timeout(Duration::from_secs(60), self.decisions.recv())
+            .await
+            .expect("a decision")
+            .expect("a writer")
     }
 
     /// Batches until everything below `offset` is decided.

@@ -43,16 +43,18 @@ pub(super) fn refused(error: &sqlx::Error) -> Option<CommitEnd> {
 async fn fence(connection: &mut SqliteConnection, batch: &LedgerBatch) -> Result<SqliteQueryResult, sqlx::Error> {
     sqlx::query(
         "update writer
-         set run = ?, generation = ?, next_offset = ?, digest = ?, chain = ?, log = ?, last_record = ?, beat = beat + 1
+         set run = ?, next_offset = ?, digest = ?, chain = ?, log = ?, last_record = ?, beat = beat + 1,
+             published_through = iif(generation = ?, published_through, 0), generation = ?
          where epoch = ? and writer = ? and next_offset = ? and digest = ? and (run is null or run = ?)",
     )
     .bind(batch.run.to_string())
-    .bind(batch.generation)
     .bind(word(batch.next_offset))
     .bind(word(batch.digest))
     .bind(batch.chain.as_slice())
     .bind(batch.log.to_string())
     .bind(batch.last_record.as_slice())
+    .bind(batch.generation)
+    .bind(batch.generation)
     .bind(word(batch.epoch))
     .bind(batch.writer.to_string())
     .bind(word(batch.first_offset))
