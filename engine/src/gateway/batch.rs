@@ -101,16 +101,30 @@ impl Batcher {
     }
 }
 
+impl Batcher {
+    /// Hands a command over; the receiver gets its decision, whenever it comes.
+    ///
+    /// # Errors
+    /// The reason why it was not taken.
+    pub fn hand_over(&self, entry: Entry) -> Result<oneshot::Receiver<Submitted>, &'static str> {
+        if let Some(reason) = self.overloaded() {
+            return Err(reason);
+        }
+        let (answer, answered) = oneshot::channel();
+        match self.waiting.try_send(Waiting { entry, answer }) {
+            Ok(()) => Ok(answered),
+            Err(_) => Err(QUEUE_FULL),
+        }
+    }
+}
+
 #[async_trait]
 impl Submit for Batcher {
     async fn submit(&self, entry: Entry, within: Duration) -> Submitted {
-        if let Some(reason) = self.overloaded() {
-            return Submitted::Overloaded(reason);
-        }
-        let (answer, answered) = oneshot::channel();
-        if self.waiting.try_send(Waiting { entry, answer }).is_err() {
-            return Submitted::Overloaded(QUEUE_FULL);
-        }
+        let answered = match self.hand_over(entry) {
+            Ok(answered) => answered,
+            Err(reason) => return Submitted::Overloaded(reason),
+        };
         match tokio::time::timeout(within, answered).await {
             Ok(Ok(submitted)) => submitted,
             Ok(Err(_)) | Err(_) => Submitted::Pending,
