@@ -163,6 +163,10 @@ impl Allocator {
         let folded = self.fold.record(&record, &mut telling)?;
         self.outranked(&telling)?;
         let state = self.fold.state().ok_or_else(|| StepError::Damaged("its first record defines no sale".into()))?;
+        if folded == Folded::Began && self.fold.generation() > 0 {
+            // The ledger has its rows already, as the state that the log goes on from says.
+            self.rows = item_notices(state);
+        }
         // Flags are void a second after the last picture; a log that is never idle has no ticks to bring one.
         let stale = record.timestamp.abs_diff(self.pictured_at) >= PICTURE_MS;
         let pictured = telling.picture || stale || folded == Folded::Began;
