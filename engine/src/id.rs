@@ -141,7 +141,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Reads 32 hexadecimal digits.
 #[must_use]
 pub fn unhex16(text: &str) -> Option<[u8; 16]> {
-    (text.len() == 32 && text.is_ascii()).then_some(())?;
+    (text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(())?;
     let mut bytes = [0; 16];
     for (place, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from_str_radix(text.get(place * 2..place * 2 + 2)?, 16).ok()?;

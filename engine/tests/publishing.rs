@@ -37,25 +37,40 @@ fn story() -> Vec<Vec<u8>> {
     let pay = |command| entry(command, "");
     vec![
         batch(0, 9, 1, vec![reserve(1), reserve(2)]),
-        batch(0, 9, 2, vec![
-            pay(Command::PayStart { hold: 0, subject: subject(1), payment: payment(1) }),
-            pay(Command::Confirm { hold: 0, subject: subject(1), payment: payment(1) }),
-            pay(Command::Captured { payment: payment(1) }),
-            pay(Command::Cancel { hold: 1, subject: subject(2) }),
-        ]),
-        batch(0, 9, 3, vec![
-            pay(Command::RefundPlan { hold: 0, restock: true }),
-            pay(Command::RefundSent { hold: 0 }),
-            pay(Command::RefundConfirmed { hold: 0 }),
-        ]),
-        batch(BatchId::OPERATOR, 1, 2, vec![
-            entry(
-                Command::Halt { change: change(2), scope: HaltScope::Reserve, cause: HaltCause::Operator },
-                "ann: a look",
-            ),
-            entry(Command::Resume { change: change(3) }, "ann: fine"),
-            entry(Command::Close { change: change(4) }, "ann: enough"),
-        ]),
+        batch(
+            0,
+            9,
+            2,
+            vec![
+                pay(Command::PayStart { hold: 0, subject: subject(1), payment: payment(1) }),
+                pay(Command::Confirm { hold: 0, subject: subject(1), payment: payment(1) }),
+                pay(Command::Captured { payment: payment(1) }),
+                pay(Command::Cancel { hold: 1, subject: subject(2) }),
+            ],
+        ),
+        batch(
+            0,
+            9,
+            3,
+            vec![
+                pay(Command::RefundPlan { hold: 0, restock: true }),
+                pay(Command::RefundSent { hold: 0 }),
+                pay(Command::RefundConfirmed { hold: 0 }),
+            ],
+        ),
+        batch(
+            BatchId::OPERATOR,
+            1,
+            2,
+            vec![
+                entry(
+                    Command::Halt { change: change(2), scope: HaltScope::Reserve, cause: HaltCause::Operator },
+                    "ann: a look",
+                ),
+                entry(Command::Resume { change: change(3) }, "ann: fine"),
+                entry(Command::Close { change: change(4) }, "ann: enough"),
+            ],
+        ),
     ]
 }
 

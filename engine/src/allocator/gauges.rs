@@ -179,6 +179,13 @@ impl Gauges {
         }
     }
 
+    /// Whether a writer has taken the log over. Before that nothing may be appended: a log's first record defines the
+    /// sale, and only the writer appends it.
+    #[must_use]
+    pub fn seated(&self) -> bool {
+        self.epoch.load(Relaxed) > 0
+    }
+
     /// Commands appended and not decided: those read are counted, those not read yet are estimated by the mean
     /// number of commands in a record.
     #[must_use]

@@ -31,6 +31,8 @@ const GAP: Duration = Duration::from_millis(1);
 
 /// Said at the bounds.
 pub const QUEUE_FULL: &str = "the gateway's queue is full";
+/// Said before this process's writer has taken the log over.
+pub const STARTING: &str = "the engine is starting";
 /// Said when decisions are late.
 pub const QUEUE_OLD: &str = "decisions are older than the limit";
 /// Said when too many commands wait.
@@ -93,6 +95,9 @@ impl Batcher {
     /// Why nothing more is taken just now, if so.
     #[must_use]
     pub fn overloaded(&self) -> Option<&'static str> {
+        if !self.gauges.seated() {
+            return Some(STARTING);
+        }
         let overload = self.overload.as_ref()?;
         if u128::from(self.gauges.queue_age_ms(self.clock.now())) > overload.max_queue_age.as_millis() {
             return Some(QUEUE_OLD);

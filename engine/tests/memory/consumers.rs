@@ -1,0 +1,92 @@
+//! Those who are told: cache, events and people, in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use flashsale_core::HoldNumber;
+use flashsale_engine::ports::{Cache, CacheError, Events, EventsError, Notifier, Severity};
+use flashsale_engine::record::ItemNotice;
+
+/// Keeps what it is given; expiry notices are the story's to send.
+#[derive(Default)]
+pub struct MemoryCache {
+    pub stock: Mutex<BTreeMap<u16, (u64, ItemNotice)>>,
+    pub holds: Mutex<BTreeMap<HoldNumber, i64>>,
+    pub away: AtomicBool,
+    pub writes: AtomicU64,
+}
+
+#[async_trait]
+impl Cache for MemoryCache {
+    async fn put_stock(&self, position: u64, item: &ItemNotice) -> Result<(), CacheError> {
+        if self.away.load(SeqCst) {
+            return Err(CacheError("away".into()));
+        }
+        self.writes.fetch_add(1, SeqCst);
+        let mut stock = self.stock.lock().unwrap();
+        if stock.get(&item.item).is_none_or(|(kept, _)| *kept <= position) {
+            stock.insert(item.item, (position, *item));
+        }
+        Ok(())
+    }
+    async fn stock(&self, item: u16) -> Result<Option<ItemNotice>, CacheError> {
+        Ok(self.stock.lock().unwrap().get(&item).map(|(_, item)| *item))
+    }
+    async fn put_hold(&self, hold: HoldNumber, expires_at: i64) -> Result<(), CacheError> {
+        if self.away.load(SeqCst) {
+            return Err(CacheError("away".into()));
+        }
+        self.holds.lock().unwrap().insert(hold, expires_at);
+        Ok(())
+    }
+    async fn remove_hold(&self, hold: HoldNumber) -> Result<(), CacheError> {
+        self.holds.lock().unwrap().remove(&hold);
+        Ok(())
+    }
+    async fn expired(&self) -> Result<HoldNumber, CacheError> {
+        std::future::pending().await
+    }
+}
+
+/// Keeps the events' JSON.
+#[derive(Default)]
+pub struct MemoryEvents {
+    pub published: Mutex<Vec<serde_json::Value>>,
+    pub away: AtomicBool,
+}
+
+impl MemoryEvents {
+    /// Each event's id and type, in order.
+    pub fn list(&self) -> Vec<(String, String)> {
+        let text = |event: &serde_json::Value, key: &str| event[key].as_str().unwrap().to_owned();
+        self.published.lock().unwrap().iter().map(|event| (text(event, "id"), text(event, "type"))).collect()
+    }
+
+    pub fn types(&self) -> Vec<String> {
+        self.list().into_iter().map(|(_, kind)| kind).collect()
+    }
+}
+
+#[async_trait]
+impl Events for MemoryEvents {
+    async fn publish(&self, events: &[Bytes]) -> Result<(), EventsError> {
+        if self.away.load(SeqCst) {
+            return Err(EventsError("away".into()));
+        }
+        let read = events.iter().map(|bytes| serde_json::from_slice(bytes).unwrap());
+        self.published.lock().unwrap().extend(read);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+pub struct MemoryNotifier(pub Mutex<Vec<(Severity, String, String)>>);
+
+impl Notifier for MemoryNotifier {
+    fn notify(&self, severity: Severity, key: &str, text: &str) {
+        self.0.lock().unwrap().push((severity, key.into(), text.into()));
+    }
+}
