@@ -12,7 +12,7 @@ use flashsale_engine::allocator::service::WriterError;
 use flashsale_engine::allocator::takeover::own_batch;
 use flashsale_engine::allocator::ticks::Layers;
 use flashsale_engine::ports::{History, Severity};
-use flashsale_engine::record::Record;
+use flashsale_engine::record::{Committed, Record, decode};
 use memory::engine::World;
 use memory::sale::*;
 use memory::{Fault, NOON};
@@ -44,7 +44,7 @@ async fn an_empty_log_is_defined_taken_over_and_ticks_from_then_on() {
     let told = engine.through(4).await;
     let records = world.log.all();
     assert_eq!(records[0].bytes, bytes(&Record::Define(define())));
-    assert_eq!(records[1].bytes, bytes(&own_batch(1, 1, Command::Takeover { epoch: 1 })));
+    assert_eq!(records[1].bytes, bytes(&own_batch(2, 1, Command::Takeover { epoch: 1 })));
     let last = told.last().unwrap().decisions.last().unwrap().clone();
     assert_eq!((last.items.len(), last.epoch), (2, 1), "a tick shows every item");
     let gaps: Vec<_> = records.windows(2).skip(1).map(|pair| pair[1].timestamp - pair[0].timestamp).collect();
@@ -103,7 +103,7 @@ async fn a_hold_ends_by_its_own_deadline_without_a_record_of_anyone_else() {
 #[tokio::test(start_paused = true)]
 async fn a_nudge_alone_releases_a_unit_once() {
     let mut world = World::new();
-    world.options.layers = Layers { idle_ticks: false, notices: true, sweep: true };
+    world.options.layers = Layers { idle_ticks: false, notices: false, sweep: false };
     let mut engine = open(&world).await;
     let offset = world.log.push(batch(0, 9, 1, vec![reserve(1)]));
     engine.through(offset + 1).await;
@@ -117,6 +117,43 @@ async fn a_nudge_alone_releases_a_unit_once() {
     assert_eq!(ended.iter().map(|notice| notice.change).collect::<Vec<_>>(), [HoldChange::Expired]);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(world.log.all().len() as u64, offset + 2, "fifty nudges are one tick");
+}
+
+/// From the hold's deadline to its release, with some layers only.
+async fn release_after(layers: Layers) -> i64 {
+    let mut world = World::new();
+    world.options.layers = layers;
+    let mut engine = open(&world).await;
+    let offset = world.log.push(batch(0, 9, 1, vec![reserve(1)]));
+    let told = engine.through(offset + 1).await;
+    let deadline = told.last().unwrap().decisions[0].holds[0].expires_at;
+    let mut ends = Vec::new();
+    while ends.is_empty() {
+        for decision in &engine.next().await.decisions {
+            let over = decision.holds.iter().filter(|notice| notice.change == HoldChange::Expired);
+            ends.extend(over.map(|_| decision.timestamp - deadline));
+        }
+    }
+    sleep(Duration::from_secs(25)).await;
+    let rows = world.ledger.tables.lock().unwrap().audit.clone();
+    let decisions = rows.iter().flat_map(|row| decode::<Committed>(&row.committed).unwrap().decisions);
+    let expired = decisions.flat_map(|decision| decision.holds).filter(|notice| notice.change == HoldChange::Expired);
+    assert_eq!(expired.count(), 1, "released once");
+    assert_eq!(ends.len(), 1);
+    ends[0]
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_expiry_layer_alone_releases_the_unit_and_all_together_release_it_once() {
+    let none = Layers { idle_ticks: false, notices: false, sweep: false };
+    let ticks = release_after(Layers { idle_ticks: true, ..none }).await;
+    assert!((0..=1_000).contains(&ticks), "{ticks}");
+    let notices = release_after(Layers { notices: true, ..none }).await;
+    assert!((0..=2_000).contains(&notices), "{notices}");
+    let sweep = release_after(Layers { sweep: true, ..none }).await;
+    assert!((0..=10_000).contains(&sweep), "{sweep}");
+    let all = release_after(Layers::default()).await;
+    assert!((0..=1_000).contains(&all), "{all}");
 }
 
 #[tokio::test(start_paused = true)]

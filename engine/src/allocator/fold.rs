@@ -181,6 +181,7 @@ impl Fold {
         if state.digest() != further.digest {
             return Err(StepError::Damaged("the state it goes on with has another digest than it says".into()));
         }
+        state.check_all().map_err(|what| StepError::Damaged(format!("the state it goes on with is none: {what}")))?;
         self.state = Some(state);
         Ok(Folded::Began)
     }

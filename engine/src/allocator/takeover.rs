@@ -31,7 +31,7 @@ pub struct Claim {
     pub define: Define,
     /// This writer; new at every start.
     pub writer: Uuid,
-    /// The boot of its own batches; random.
+    /// The boot of its own batches, before the epoch is added; random.
     pub boot: u64,
 }
 
@@ -82,7 +82,9 @@ pub async fn take_over(
         let Some(higher) = ledger.take_over(row.epoch, claim.writer).await? else { return Ok(None) };
         row = higher;
     }
-    let me = Identity { log: log.identity().await?, epoch: row.epoch, writer: claim.writer, boot: claim.boot };
+    // A try that failed half way may have announced another epoch already: its numbers are not used again.
+    let boot = claim.boot.wrapping_add(row.epoch);
+    let me = Identity { log: log.identity().await?, epoch: row.epoch, writer: claim.writer, boot };
     announce(log, me).await?;
     Ok(Some((Allocator::new(me, fold, &row), row)))
 }

@@ -252,7 +252,7 @@ impl Writing {
         if self.appending.is_some() || !self.ticks.due(now, more_due) {
             return;
         }
-        let record = own_batch(self.service.claim.boot, self.next_number, Command::Tick);
+        let record = own_batch(self.allocator.identity().boot, self.next_number, Command::Tick);
         let Ok(bytes) = encode(&record) else { return };
         self.next_number += 1;
         self.ticks.appended(now);

@@ -3,20 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashsale_core::HoldNumber;
-use flashsale_engine::ports::{Cache, CacheError, Events, EventsError, Notifier, Severity};
+use flashsale_engine::ports::{Cache, CacheError, Clock, Events, EventsError, Notifier, Severity};
 use flashsale_engine::record::ItemNotice;
 
-/// Keeps what it is given; expiry notices are the story's to send.
-#[derive(Default)]
+use super::TestClock;
+
+/// Keeps what it is given, and says when a reservation's time is over.
 pub struct MemoryCache {
     pub stock: Mutex<BTreeMap<u16, (u64, ItemNotice)>>,
     pub holds: Mutex<BTreeMap<HoldNumber, i64>>,
     pub away: AtomicBool,
     pub writes: AtomicU64,
+    clock: TestClock,
+}
+
+impl Default for MemoryCache {
+    fn default() -> Self {
+        Self {
+            stock: Mutex::default(),
+            holds: Mutex::default(),
+            away: AtomicBool::default(),
+            writes: AtomicU64::default(),
+            clock: TestClock::new(),
+        }
+    }
 }
 
 #[async_trait]
@@ -47,7 +62,15 @@ impl Cache for MemoryCache {
         Ok(())
     }
     async fn expired(&self) -> Result<HoldNumber, CacheError> {
-        std::future::pending().await
+        loop {
+            let now = self.clock.now();
+            let over = self.holds.lock().unwrap().iter().find(|(_, at)| **at <= now).map(|(hold, _)| *hold);
+            if let Some(hold) = over {
+                self.holds.lock().unwrap().remove(&hold);
+                return Ok(hold);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flashsale_engine::allocator::gauges::Gauges;
+use flashsale_engine::allocator::nudges;
 use flashsale_engine::allocator::service::{Options, Ports, Service, WriterError};
 use flashsale_engine::publisher::events::Encoder;
 use flashsale_engine::publisher::service::{Parts, Publisher};
@@ -76,6 +77,13 @@ impl World {
             clock,
         };
         let (nudge, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        if self.options.layers.notices {
+            tasks.spawn(nudges::notices(self.cache.clone(), Arc::clone(&nudge), publisher_stop.clone()));
+        }
+        if self.options.layers.sweep {
+            let (history, clock) = (self.ledger.clone(), ports.clock.clone());
+            tasks.spawn(nudges::sweep(history, clock, Arc::clone(&nudge), publisher_stop.clone()));
+        }
         let service = Service {
             ports,
             claim: claim(number),
