@@ -17,6 +17,7 @@ pub mod ports;
 pub mod publisher;
 pub mod record;
 pub mod sale;
+pub mod settler;
 pub mod submit;
 pub mod telemetry;
 pub mod token;

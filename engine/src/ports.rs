@@ -244,6 +244,11 @@ pub trait History: Send + Sync {
     async fn subject(&self, name: &str, limit: u32) -> Result<Vec<HoldRow>, LedgerError>;
     /// Payments of a hold.
     async fn payments(&self, hold: HoldNumber) -> Result<Vec<PaymentView>, LedgerError>;
+    /// Payments that the provider still has to be told or asked about.
+    async fn open_payments(&self) -> Result<Vec<PaymentView>, LedgerError> {
+        let rows = self.rows().await?;
+        Ok(rows.payments.into_iter().filter(|paid| paid.state.is_open()).collect())
+    }
     /// Audit rows whose `next_offset` is above `from`, in order, at most `limit`.
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError>;
     /// The newest snapshot at or below `next_offset`.

@@ -1,3 +1,8 @@
 //! The products behind the ports, a file (or folder) each. They do not know one another.
 
+pub mod console;
+pub mod event_file;
+pub mod memory_cache;
+pub mod sandbox;
 pub mod sqlite;
+pub mod system_clock;

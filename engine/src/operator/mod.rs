@@ -1,3 +1,6 @@
 //! The operator's side of the engine: its own port, its own token.
 
+pub mod changes;
+pub mod routes;
+pub mod status;
 pub mod wire;

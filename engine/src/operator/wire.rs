@@ -150,7 +150,6 @@ pub struct Note {
 
 /// The body of every `POST` that changes the sale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ChangeRequest {
     /// Makes a retry the same change; minted by the client.
     pub id: String,

@@ -50,6 +50,12 @@ impl History for SqliteLedger {
         rows.map_err(unavailable)?.iter().map(payment).collect()
     }
 
+    async fn open_payments(&self) -> Result<Vec<PaymentView>, LedgerError> {
+        let query = format!("{PAYMENT} where state in (0, 1, 3) order by payment");
+        let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&self.readers).await;
+        rows.map_err(unavailable)?.iter().map(payment).collect()
+    }
+
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
         let rows = sqlx::query(
             "select * from audit where generation = (select generation from writer) and next_offset > ?
