@@ -67,7 +67,7 @@ impl Collector {
 
     fn frame(&self, number: u64, windows: &mut Windows) -> Frame {
         let mut metrics = BTreeMap::new();
-        let turn = number % FRAMES_A_SECOND == 0;
+        let turn = number.is_multiple_of(FRAMES_A_SECOND);
         self.latencies(windows, turn, &mut metrics);
         self.rates(windows, &mut metrics);
         self.decisions(&mut metrics);

@@ -34,7 +34,7 @@ pub async fn run(path: PathBuf, mut frames: broadcast::Receiver<Arc<Frame>>, sto
             Err(broadcast::error::RecvError::Closed) => return,
         };
         notes.extend(frame.notes.iter().cloned());
-        if frame.number % FRAMES_A_SECOND != 0 || written >= MOST_BYTES {
+        if !frame.number.is_multiple_of(FRAMES_A_SECOND) || written >= MOST_BYTES {
             continue;
         }
         let whole = Frame { notes: std::mem::take(&mut notes), ..(*frame).clone() };
