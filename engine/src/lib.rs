@@ -10,6 +10,7 @@
 pub mod adapters;
 pub mod allocator;
 pub mod audit;
+pub mod compose;
 pub mod gateway;
 pub mod id;
 pub mod operator;

@@ -26,6 +26,17 @@ pub struct Frozen {
     pub definition: Definition,
 }
 
+/// Where an engine listens: the definition's addresses, with the ports that the system chose where it said 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// Shoppers.
+    pub listen: std::net::SocketAddr,
+    /// Operators.
+    pub operator: std::net::SocketAddr,
+    /// The engine's process.
+    pub pid: u32,
+}
+
 /// A sale's folder in the state directory: mode 0700, made by `up`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(PathBuf);
@@ -65,6 +76,12 @@ impl Folder {
     #[must_use]
     pub fn shopper_key(&self) -> PathBuf {
         self.0.join("shopper.key")
+    }
+
+    /// Where the engine listens, once it does: [`Addresses`] as JSON.
+    #[must_use]
+    pub fn addresses(&self) -> PathBuf {
+        self.0.join("addresses.json")
     }
 
     /// Who holds the lease on `up`, `run`, `apply`, `down`.

@@ -4,4 +4,4 @@ pub mod definition;
 pub mod frozen;
 
 pub use definition::Definition;
-pub use frozen::Frozen;
+pub use frozen::{Addresses, Folder, Frozen};

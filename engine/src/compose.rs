@@ -1,0 +1,518 @@
+//! The only file that names adapters: puts the embedded stack together, runs it, takes it apart in order.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use crate::adapters::console::Console;
+use crate::adapters::event_file::EventFile;
+use crate::adapters::memory_cache::MemoryCache;
+use crate::adapters::sandbox::Sandbox;
+use crate::adapters::sqlite::{OpenError, SqliteLedger, SqliteLog};
+use crate::adapters::system_clock::SystemClock;
+use crate::allocator::gauges::Gauges;
+use crate::allocator::nudges;
+use crate::allocator::service::{Options, Ports, Service, WriterError};
+use crate::allocator::takeover::Claim;
+use crate::audit::verify::{Audit as Books, AuditError, verify};
+use crate::gateway::batch::{Batcher, Parts as BatcherParts};
+use crate::gateway::desk::{Facts, Shared};
+use crate::gateway::gate::GateFlag;
+use crate::gateway::gauges::GatewayGauges;
+use crate::gateway::late::Late;
+use crate::gateway::{Gateway, bind, openapi};
+use crate::id::Ids;
+use crate::operator::changes::{Audit, Changes};
+use crate::operator::routes::{Operator, router};
+use crate::operator::status::StatusSource;
+use crate::ports::{Amount, Clock, History, Ledger, Log, Notifier, Payments};
+use crate::publisher::board::Board;
+use crate::publisher::events::Encoder;
+use crate::publisher::service::{Parts, Publisher};
+use crate::reconciler;
+use crate::record::{BatchId, Define};
+use crate::sale::{Addresses, Folder, Frozen};
+use crate::schedule::Schedule;
+use crate::settler::Settler;
+use crate::submit::Submit;
+use crate::telemetry::collect::Collector;
+use crate::telemetry::{Timeline, recorder};
+use crate::token::{KeyError, Keys};
+
+/// Frames that a slow stream may be behind.
+const FRAMES: usize = 16;
+
+/// Why an engine does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address is taken.
+    #[error("{0} is in use")]
+    AddressInUse(SocketAddr),
+    /// Another engine serves this sale.
+    #[error("another engine serves this sale")]
+    AlreadyServed,
+    /// The log and the ledger contradict each other: exit 98.
+    #[error("{0}")]
+    Damaged(String),
+    /// The writer ended.
+    #[error("the writer ended: {0}")]
+    Writer(String),
+    /// A key could not be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A store could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The sandbox could not be opened.
+    #[error("payments: {0}")]
+    Sandbox(#[from] sqlx::Error),
+    /// The system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<WriterError> for ServeError {
+    fn from(error: WriterError) -> Self {
+        if error.is_damage() { Self::Damaged(error.to_string()) } else { Self::Writer(error.to_string()) }
+    }
+}
+
+/// The stores of one run.
+pub struct Stores {
+    /// The log.
+    pub log: Arc<SqliteLog>,
+    /// The ledger.
+    pub ledger: Arc<SqliteLedger>,
+    /// The provider's records.
+    pub payments: Arc<Sandbox>,
+}
+
+impl Stores {
+    /// Opens them for an engine.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn open(run: &Path) -> Result<Self, ServeError> {
+        std::fs::create_dir_all(run)?;
+        Ok(Self {
+            log: Arc::new(SqliteLog::open(&run.join("log.db")).await?),
+            ledger: Arc::new(SqliteLedger::open(&run.join("ledger.db")).await?),
+            payments: Arc::new(Sandbox::open(&run.join("payments.db")).await?),
+        })
+    }
+
+    /// Opens them beside a running engine, to read.
+    ///
+    /// # Errors
+    /// When the run has no stores yet.
+    pub async fn open_reader(run: &Path) -> Result<Self, ServeError> {
+        for store in ["log.db", "ledger.db"] {
+            if !run.join(store).exists() {
+                return Err(io::Error::new(io::ErrorKind::NotFound, format!("this run has no {store} yet")).into());
+            }
+        }
+        Ok(Self {
+            log: Arc::new(SqliteLog::open_reader(&run.join("log.db")).await?),
+            ledger: Arc::new(SqliteLedger::open(&run.join("ledger.db")).await?),
+            payments: Arc::new(Sandbox::open(&run.join("payments.db")).await?),
+        })
+    }
+
+    /// Audits the run.
+    ///
+    /// # Errors
+    /// When a store cannot be read.
+    pub async fn audit(&self, frozen: &Frozen) -> Result<Books, AuditError> {
+        verify(frozen.run, &prices(frozen), &*self.log, &*self.ledger, &*self.payments).await
+    }
+}
+
+/// An item's price, by place.
+fn prices(frozen: &Frozen) -> Vec<Amount> {
+    frozen.definition.items.iter().map(|item| item.price).collect()
+}
+
+/// The books of a run, for who wants to resume after an invariant.
+struct RunBooks {
+    frozen: Arc<Frozen>,
+    stores: Arc<Stores>,
+}
+
+#[async_trait]
+impl Audit for RunBooks {
+    async fn passes(&self) -> Result<(), String> {
+        match self.stores.audit(&self.frozen).await {
+            Err(error) => Err(error.to_string()),
+            Ok(books) if books.passes() => Ok(()),
+            Ok(books) => {
+                let first = books.findings.first().map(|found| format!("{}: {}", found.place, found.found));
+                Err(format!("{} differences, the first: {}", books.differences, first.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// Serves a sale's folder until `stop`: answers who waits, finishes the batch, keeps a snapshot, leaves.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(folder: Folder, stop: CancellationToken) -> Result<(), ServeError> {
+    let frozen = Arc::new(folder.read_frozen()?);
+    let _lock = lock(&folder)?;
+    let engine = &frozen.definition.engine;
+    let first = bind(engine.listen).map_err(|error| in_use(engine.listen, error))?;
+    let listen = first.local_addr()?;
+    let operator = tokio::net::TcpListener::bind(engine.operator_listen)
+        .await
+        .map_err(|error| in_use(engine.operator_listen, error))?;
+    let stores = Arc::new(Stores::open(&folder.run(frozen.run)).await?);
+    let parts = Assembly::new(&folder, frozen, stores).await?;
+    let addresses = Addresses { listen, operator: operator.local_addr()?, pid: std::process::id() };
+    let (gateways, stop_gateways) = (parts.gateways(first, listen)?, parts.stop_gateways.clone());
+    parts.background(&folder);
+    let routes = router(Arc::clone(&parts.operator));
+    let stop_operator = parts.stop_operator.clone();
+    parts.tasks.spawn(async move {
+        let _ = axum::serve(operator, routes).with_graceful_shutdown(stop_operator.cancelled_owned()).await;
+    });
+    let writer = parts.writer()?;
+    write_whole(&folder.addresses(), &serde_json::to_vec(&addresses).map_err(io::Error::other)?)?;
+    tracing::info!(%listen, operator = %addresses.operator, "serving");
+    let mut ended = writer.ended;
+    let early = tokio::select! {
+        () = stop.cancelled() => None,
+        ended = &mut ended => Some(ended),
+    };
+    stop_gateways.cancel();
+    for gateway in gateways {
+        let _ = tokio::task::spawn_blocking(move || gateway.join()).await;
+    }
+    parts.stop_operator.cancel();
+    parts.stop_writer.cancel();
+    let result = match early {
+        Some(ended) => ended,
+        None => ended.await,
+    };
+    parts.stop_publisher.cancel();
+    parts.tasks.close();
+    parts.tasks.wait().await;
+    let _ = std::fs::remove_file(folder.addresses());
+    match result {
+        Ok(Ok(())) | Err(_) => Ok(()),
+        Ok(Err(error)) => Err(error.into()),
+    }
+}
+
+/// The parts, put together but not yet running.
+struct Assembly {
+    frozen: Arc<Frozen>,
+    stores: Arc<Stores>,
+    clock: Arc<dyn Clock>,
+    console: Arc<Console>,
+    gauges: Arc<Gauges>,
+    board: Arc<Board>,
+    gate: Arc<GateFlag>,
+    publisher: Arc<Publisher>,
+    shared: Shared,
+    keys: Keys,
+    gateway_gauges: Vec<Arc<GatewayGauges>>,
+    operators: Batcher,
+    settling: Batcher,
+    operator: Arc<Operator>,
+    nudge: Arc<Notify>,
+    cache: Arc<MemoryCache<SystemClock>>,
+    tasks: TaskTracker,
+    stop_gateways: CancellationToken,
+    stop_operator: CancellationToken,
+    stop_writer: CancellationToken,
+    stop_publisher: CancellationToken,
+}
+
+/// The writer's thread.
+struct Writing {
+    ended: tokio::sync::oneshot::Receiver<Result<(), WriterError>>,
+}
+
+impl Assembly {
+    async fn new(folder: &Folder, frozen: Arc<Frozen>, stores: Arc<Stores>) -> Result<Self, ServeError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let console = Arc::new(Console::default());
+        let gauges = Arc::new(Gauges::default());
+        let board = Arc::new(Board::new(&frozen, Arc::clone(&clock)));
+        let gate = Arc::new(GateFlag::default());
+        let cache = Arc::new(MemoryCache::new(SystemClock::default()));
+        let tasks = TaskTracker::new();
+        let stop_publisher = CancellationToken::new();
+        let events = EventFile::open(&folder.run(frozen.run).join("events.jsonl")).await?;
+        let history: Arc<dyn History> = stores.ledger.clone();
+        let publisher = Publisher::start(
+            Parts {
+                board: board.clone(),
+                gauges: Arc::clone(&gauges),
+                cache: cache.clone(),
+                events: Arc::new(events),
+                history: Arc::clone(&history),
+                ledger: stores.ledger.clone(),
+                clock: Arc::clone(&clock),
+                encoder: Encoder::new(&frozen),
+            },
+            &tasks,
+            &stop_publisher,
+        );
+        let batcher = |gateway: u32| {
+            Batcher::start(BatcherParts {
+                gateway,
+                boot: rand::random(),
+                log: stores.log.clone(),
+                feed: publisher.subscribe(),
+                gauges: Arc::clone(&gauges),
+                clock: Arc::clone(&clock),
+                overload: None,
+            })
+        };
+        let (operators, settling) = (batcher(BatchId::OPERATOR), batcher(BatchId::SETTLER));
+        let local = std::fs::read_to_string(folder.shopper_key()).ok();
+        let definition = &frozen.definition;
+        let keys = Keys::new(&definition.sale, &definition.engine.token_keys, local.as_deref())?;
+        let ids = Ids::new(frozen.run);
+        let shared = Shared {
+            board: Arc::clone(&board),
+            gate: Arc::clone(&gate),
+            late: Arc::new(Late::default()),
+            history: Arc::clone(&history),
+            payments: stores.payments.clone(),
+            clock: Arc::clone(&clock),
+            ids: ids.clone(),
+            facts: Arc::new(facts(&frozen)),
+        };
+        let gateway_gauges: Vec<Arc<GatewayGauges>> =
+            (0..definition.engine.gateways.max(1)).map(|_| Arc::default()).collect();
+        let status = Arc::new(StatusSource {
+            frozen: Arc::clone(&frozen),
+            writer: Arc::clone(&gauges),
+            board: Arc::clone(&board),
+            gate: Arc::clone(&gate),
+            clock: Arc::clone(&clock),
+            started_at: clock.now(),
+        });
+        let changes = Changes {
+            submit: Arc::new(operators.clone()),
+            gate: Arc::clone(&gate),
+            history: Arc::clone(&history),
+            board: Arc::clone(&board),
+            ids,
+            clock: Arc::clone(&clock),
+            notifier: console.clone(),
+            audit: Arc::new(RunBooks { frozen: Arc::clone(&frozen), stores: Arc::clone(&stores) }),
+        };
+        let stop_operator = CancellationToken::new();
+        let operator = Arc::new(Operator {
+            status,
+            changes,
+            frames: broadcast::channel(FRAMES).0,
+            newest: arc_swap::ArcSwapOption::empty(),
+            token: std::fs::read_to_string(folder.operator_token())?.trim().to_owned(),
+            stop: stop_operator.clone(),
+        });
+        Ok(Self {
+            frozen,
+            stores,
+            clock,
+            console,
+            gauges,
+            board,
+            gate,
+            publisher,
+            shared,
+            keys,
+            gateway_gauges,
+            operators,
+            settling,
+            operator,
+            nudge: Arc::new(Notify::new()),
+            cache,
+            tasks,
+            stop_gateways: CancellationToken::new(),
+            stop_operator,
+            stop_writer: CancellationToken::new(),
+            stop_publisher,
+        })
+    }
+
+    /// Starts the gateway threads; all share one address.
+    fn gateways(
+        &self,
+        first: std::net::TcpListener,
+        listen: SocketAddr,
+    ) -> Result<Vec<std::thread::JoinHandle<()>>, ServeError> {
+        let mut first = Some(first);
+        let mut threads = Vec::new();
+        for (number, gauges) in (0..).zip(&self.gateway_gauges) {
+            let listener = match first.take() {
+                Some(listener) => listener,
+                None => bind(listen).map_err(|error| in_use(listen, error))?,
+            };
+            let gateway = Gateway {
+                number,
+                listener,
+                shared: self.shared.clone(),
+                log: self.stores.log.clone(),
+                feed: self.publisher.subscribe(),
+                writer: Arc::clone(&self.gauges),
+                gauges: Arc::clone(gauges),
+                keys: self.keys.clone(),
+                overload: self.frozen.definition.admission.overload.clone(),
+                stop: self.stop_gateways.clone(),
+            };
+            threads.push(gateway.start()?);
+        }
+        Ok(threads)
+    }
+
+    /// Starts the tasks of the background runtime.
+    fn background(&self, folder: &Folder) {
+        let history: Arc<dyn History> = self.stores.ledger.clone();
+        let notifier: Arc<dyn Notifier> = self.console.clone();
+        let stop = &self.stop_operator;
+        let collector = Collector {
+            status: Arc::clone(&self.operator.status),
+            writer: Arc::clone(&self.gauges),
+            gateways: self.gateway_gauges.clone(),
+            produce: vec![Arc::clone(&self.operators.produce)],
+            timeline: Arc::clone(&self.console) as Arc<dyn Timeline>,
+            clock: Arc::clone(&self.clock),
+        };
+        let frames = &self.operator.frames;
+        self.tasks.spawn(collector.run(frames.clone(), stop.clone()));
+        let recording = folder.run(self.frozen.run).join("recording.jsonl");
+        self.tasks.spawn(recorder::run(recording, frames.subscribe(), stop.clone()));
+        self.tasks.spawn(keep_newest(Arc::clone(&self.operator), stop.clone()));
+        let schedule = Schedule {
+            writer: Arc::clone(&self.gauges),
+            submit: Arc::new(self.operators.clone()),
+            ids: self.shared.ids.clone(),
+            clock: Arc::clone(&self.clock),
+            notifier: Arc::clone(&notifier),
+        };
+        self.tasks.spawn(schedule.run(stop.clone()));
+        let payments: Arc<dyn Payments> = self.stores.payments.clone();
+        let submit: Arc<dyn Submit> = Arc::new(self.settling.clone());
+        let settler =
+            Settler::new(Arc::clone(&history), payments, submit, Arc::clone(&notifier), Arc::clone(&self.clock));
+        self.tasks.spawn(settler.run(stop.clone()));
+        self.tasks.spawn(reconciler::run(
+            Arc::clone(&history),
+            Arc::clone(&self.gate),
+            notifier,
+            Arc::clone(&self.clock),
+            stop.clone(),
+        ));
+        self.tasks.spawn(reconciler::follow_gate(Arc::clone(&history), Arc::clone(&self.gate), stop.clone()));
+        self.tasks.spawn(nudges::notices(self.cache.clone(), Arc::clone(&self.nudge), stop.clone()));
+        self.tasks.spawn(nudges::sweep(history, Arc::clone(&self.clock), Arc::clone(&self.nudge), stop.clone()));
+        let _ = &self.board;
+    }
+
+    /// Starts the writer on a thread of its own.
+    fn writer(&self) -> Result<Writing, ServeError> {
+        let log: Arc<dyn Log> = self.stores.log.clone();
+        let ledger: Arc<dyn Ledger> = self.stores.ledger.clone();
+        let history: Arc<dyn History> = self.stores.ledger.clone();
+        let notifier: Arc<dyn Notifier> = self.console.clone();
+        let service = Service {
+            ports: Ports { log, ledger, history, notifier, clock: Arc::clone(&self.clock) },
+            claim: Claim { define: define(&self.frozen)?, writer: Uuid::new_v4(), boot: rand::random() },
+            options: Options { alone: true, ..Options::default() },
+            gauges: Arc::clone(&self.gauges),
+            publisher: Arc::clone(&self.publisher),
+            nudge: Arc::clone(&self.nudge),
+            stop: self.stop_writer.clone(),
+        };
+        let (tell, ended) = tokio::sync::oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let _ = tell.send(runtime.block_on(service.run()));
+        })?;
+        Ok(Writing { ended })
+    }
+}
+
+/// The log's first record.
+fn define(frozen: &Frozen) -> Result<Define, ServeError> {
+    Ok(Define {
+        run: frozen.run,
+        rules_version: flashsale_core::RULES_VERSION,
+        rules: frozen.definition.rules(frozen.opens_at),
+        definition: serde_json::to_string(&frozen.definition).map_err(io::Error::other)?,
+    })
+}
+
+fn facts(frozen: &Frozen) -> Facts {
+    let definition = &frozen.definition;
+    let product = |item: &crate::sale::definition::Item| {
+        serde_json::json!({
+            "sku": item.sku,
+            "name": item.name,
+            "price": {
+                "minor": item.price.minor,
+                "currency": String::from_utf8_lossy(&item.price.currency),
+            },
+            "per_customer": item.per_customer,
+            "metadata": item.metadata,
+        })
+    };
+    let products: Vec<serde_json::Value> = definition.items.iter().map(product).collect();
+    Facts {
+        prices: prices(frozen),
+        catalogue: Bytes::from(serde_json::json!({ "skus": products }).to_string()),
+        products: products.iter().map(|product| Bytes::from(product.to_string())).collect(),
+        openapi: Bytes::from(openapi::document(&definition.sale).to_string()),
+        hold: definition.hold,
+        reply_within: definition.engine.reply_within,
+        pay_within: definition.payments.reply_within,
+        origins: definition.engine.cors_origins.clone(),
+    }
+}
+
+async fn keep_newest(operator: Arc<Operator>, stop: CancellationToken) {
+    let mut frames = operator.frames.subscribe();
+    loop {
+        tokio::select! {
+            frame = frames.recv() => match frame {
+                Ok(frame) => operator.newest.store(Some(frame)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// One engine a sale: the pid file stays locked while the engine lives.
+fn lock(folder: &Folder) -> Result<File, ServeError> {
+    let mut file = File::options().create(true).truncate(false).write(true).open(folder.pid("engine"))?;
+    file.try_lock().map_err(|_| ServeError::AlreadyServed)?;
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+fn in_use(address: SocketAddr, error: io::Error) -> ServeError {
+    if error.kind() == io::ErrorKind::AddrInUse { ServeError::AddressInUse(address) } else { error.into() }
+}
+
+/// Written beside and renamed: a reader sees all of it or nothing.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, bytes)?;
+    std::fs::rename(beside, path)
+}
