@@ -214,6 +214,32 @@ fn orders_keep_their_place_and_a_confirmed_row_its_payment() {
 }
 
 #[test]
+fn a_late_payments_own_hold_has_a_name_and_a_parent_in_the_ledger() {
+    let confirm_as = |words: &str| {
+        let mut writer = allocator(1);
+        let start = Command::PayStart { hold: 0, subject: subject(1), payment: payment(1) };
+        let confirm = Command::Confirm { hold: 0, subject: subject(1), payment: payment(1) };
+        let tick = |number| bytes(&own_batch(BOOT, number, Command::Tick));
+        let before = batch(0, 9, 1, vec![reserve(1), entry(start, "")]);
+        let late = batch(0, 9, 2, vec![entry(confirm, words)]);
+        let mut records = opened(vec![before, tick(1), tick(2), late]);
+        for (place, record) in records.iter_mut().enumerate().skip(3) {
+            record.timestamp = NOON + 1_000 * i64::try_from(place).unwrap();
+        }
+        fold(&mut writer, &records[..5]);
+        let prepared = fold(&mut writer, &records[5..]);
+        let [row] = &prepared.batch.holds[..] else { panic!("{:?}", prepared.batch.holds) };
+        assert_eq!((row.view.hold, row.view.parent, row.view.status), (1, Some(0), HoldStatus::Confirmed));
+        assert!(row.confirmed_at.is_some() && row.request.is_none());
+        let changes: Vec<_> = prepared.committed.decisions[0].holds.iter().map(|notice| notice.change).collect();
+        assert_eq!(changes, [HoldChange::Reserved, HoldChange::Confirmed]);
+        row.name.clone().expect("a new row has a name")
+    };
+    assert_eq!(confirm_as("shopper-1"), "shopper-1");
+    assert_eq!(confirm_as(""), flashsale_engine::id::hex(&subject(1).0), "at least the key tells whose it is");
+}
+
+#[test]
 fn refusals_change_no_row_and_batches_are_bounded() {
     let mut writer = allocator(1);
     let winners = batch(0, 9, 1, (1..=3).map(reserve).collect());

@@ -95,7 +95,11 @@ async fn a_restart_reads_only_what_came_after_the_snapshot() {
     let began = Instant::now();
     let again = start(&log, &ledger, 2).await;
     let read = *log.1.lock().unwrap();
-    println!("{} decisions: appended in {appended:?}, decided in {decided:?}, restarted in {:?}", decisions(), began.elapsed());
+    println!(
+        "{} decisions: appended in {appended:?}, decided in {decided:?}, restarted in {:?}",
+        decisions(),
+        began.elapsed()
+    );
     assert_eq!(again.state().unwrap().digest(), row.digest);
     // The tail, the batch around the snapshot, and the first and last record that are always compared.
     assert!(read <= records / 20 + 64 + 8, "{read} of {records} records");
