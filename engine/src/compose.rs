@@ -207,7 +207,8 @@ pub async fn serve(folder: Folder, stop: CancellationToken) -> Result<(), ServeE
     parts.tasks.wait().await;
     let _ = std::fs::remove_file(folder.addresses());
     match result {
-        Ok(Ok(())) | Err(_) => Ok(()),
+        Ok(Ok(())) => Ok(()),
+        Err(_) => Err(ServeError::Writer("its thread died".to_owned())),
         Ok(Err(error)) => Err(error.into()),
     }
 }

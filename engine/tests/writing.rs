@@ -278,6 +278,24 @@ async fn a_graceful_stop_decides_what_was_appended_and_keeps_a_snapshot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_at_any_moment_ends_however_many_wait_for_the_ledger() {
+    for moment in (0..1_200).step_by(15) {
+        let mut world = World::new();
+        world.options.snapshot_every = Duration::from_millis(100);
+        let engine = open(&world).await;
+        *world.ledger.slow.lock().unwrap() = Duration::from_millis(70);
+        for number in 1..=moment {
+            world.log.push(batch(0, 9, number, vec![reserve_of(1, number)]));
+            sleep(Duration::from_millis(1)).await;
+        }
+        let ended = timeout(Duration::from_secs(20), engine.stop()).await;
+        ended.unwrap_or_else(|_| panic!("never ended when stopped after {moment} ms")).unwrap();
+        let row = world.ledger.row();
+        assert_eq!((row.next_offset, row.writer.is_nil()), (world.log.all().len() as u64, true), "{moment}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn snapshots_are_kept_every_thirty_seconds_of_committed_states() {
     let world = World::new();
     let engine = open(&world).await;

@@ -99,6 +99,7 @@ impl Writing {
             Ok(()) => self.drain().await,
             Err(error) => Err(error),
         };
+        self.hush();
         // What is on its way may yet be committed: whoever waits for it is told, whatever ended this writer.
         if let Some(flight) = &mut self.in_flight
             && let Ok(Ok(())) = timeout(STOP_WITHIN, &mut flight.landing).await
@@ -109,6 +110,13 @@ impl Writing {
             self.leave().await;
         }
         ended
+    }
+
+    /// Drops what the loop kept going beside the commits. Kept and no longer polled, one of them could hold the ledger's
+    /// connection, or be next in line for it, while the end waits behind it for ever.
+    fn hush(&mut self) {
+        self.beating = Box::pin(pending());
+        (self.snapshotting, self.appending) = (None, None);
     }
 
     /// Decides what the log held when the stop was asked for.
@@ -308,8 +316,11 @@ impl Writing {
         {
             tracing::warn!("no snapshot was kept at the stop; the next start replays a little more");
         }
-        if let Err(error) = ledger.resign(me.epoch, me.writer).await {
-            tracing::warn!(%error, "the ledger's row was not given up; the next writer waits for a still beat");
+        match timeout(STOP_WITHIN, ledger.resign(me.epoch, me.writer)).await {
+            Ok(Ok(_)) => {}
+            other => {
+                tracing::warn!(?other, "the ledger's row was not given up; the next writer waits for a still beat")
+            }
         }
     }
 

@@ -135,10 +135,22 @@ pub struct MemoryLedger {
     pub tables: Mutex<Tables>,
     pub faults: Mutex<VecDeque<Fault>>,
     pub resolved: AtomicU64,
+    /// How long each of the writer's statements takes.
     pub slow: Mutex<Duration>,
+    /// The one connection that writes: whoever waits for it is served in turn.
+    connection: tokio::sync::Mutex<()>,
 }
 
 impl MemoryLedger {
+    async fn statement(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        let connection = self.connection.lock().await;
+        let slow = *self.slow.lock().unwrap();
+        if !slow.is_zero() {
+            tokio::time::sleep(slow).await;
+        }
+        connection
+    }
+
     pub fn row(&self) -> Checkpoint {
         self.tables.lock().unwrap().row.clone().unwrap_or_else(|| Checkpoint {
             run: None,
@@ -234,10 +246,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn commit(&self, batch: &LedgerBatch) -> Result<CommitEnd, LedgerError> {
-        let slow = *self.slow.lock().unwrap();
-        if !slow.is_zero() {
-            tokio::time::sleep(slow).await;
-        }
+        let _connection = self.statement().await;
         let fault = self.faults.lock().unwrap().pop_front();
         match fault {
             None => Ok(self.apply(batch)),
@@ -254,6 +263,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn resolve(&self, batch: &LedgerBatch) -> Result<CommitEnd, LedgerError> {
+        let _connection = self.statement().await;
         self.resolved.fetch_add(1, SeqCst);
         let row = self.row();
         let mine = (row.epoch, row.writer) == (batch.epoch, batch.writer);
@@ -264,6 +274,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn beat(&self, epoch: u64, writer: Uuid) -> Result<bool, LedgerError> {
+        let _connection = self.statement().await;
         let row = self.row();
         let mine = (row.epoch, row.writer) == (epoch, writer);
         if mine {
@@ -273,6 +284,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn resign(&self, epoch: u64, writer: Uuid) -> Result<bool, LedgerError> {
+        let _connection = self.statement().await;
         let row = self.row();
         let mine = (row.epoch, row.writer) == (epoch, writer);
         if mine {
@@ -282,6 +294,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn published(&self, epoch: u64, offset: u64) -> Result<(), LedgerError> {
+        let _connection = self.statement().await;
         if self.row().epoch == epoch {
             self.change_row(|row| row.published_through = row.published_through.max(offset));
         }
@@ -289,6 +302,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), LedgerError> {
+        let _connection = self.statement().await;
         self.tables.lock().unwrap().snapshots.push(snapshot.clone());
         Ok(())
     }
