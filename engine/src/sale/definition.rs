@@ -1,6 +1,4 @@
 //! A checked definition: every key has its value, every value is possible.
-//!
-//! SKELETON of the types; reading them from YAML lives in `read`, with a span for every complaint.
 
 use std::net::SocketAddr;
 use std::time::Duration;

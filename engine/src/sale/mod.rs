@@ -1,7 +1,21 @@
 //! The sale's definition: what `sale.yaml` says, checked and frozen.
+//!
+//! `keys` is the one table of keys; `places` knows where each stands in the file; `read` puts both together and
+//! collects complaints ([`Problem`]); `build` makes the [`Definition`]; [`schema`] shows the table to editors;
+//! [`frozen`] is what `up` keeps.
 
+mod build;
 pub mod definition;
 pub mod frozen;
+pub mod keys;
+mod places;
+mod problem;
+mod read;
+mod schema;
+pub mod values;
 
 pub use definition::Definition;
 pub use frozen::{Addresses, Folder, Frozen};
+pub use problem::Problem;
+pub use read::{LARGEST, Sale, Source, read};
+pub use schema::schema;
