@@ -48,6 +48,59 @@ pub enum Format {
 /// The verbs, in the order of a sale's day.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented sale file
+    Init(commands::init::Arguments),
+    /// Check a sale file
+    Validate(commands::validate::Arguments),
+    /// Predict what a sale will need, and refuse what cannot work
+    Plan(commands::plan::Arguments),
+    /// Freeze the definition and start the engine
+    Up(commands::up::Arguments),
+    /// Run a whole sale: check, start, open, watch, drain, prove, report
+    Run(commands::run::Arguments),
+    /// Run a sale file as a rehearsal: its own data, sandbox payments, a simulated crowd
+    Rehearse(commands::rehearse::Arguments),
+    /// Show the war room
+    Watch(commands::watch::Arguments),
+    /// Print how the sale stands
+    Status(commands::status::Arguments),
+    /// Refuse reserve with 503 at once; checkout and expiry go on
+    Halt(commands::change::Halt),
+    /// Go on after a halt
+    Resume(commands::change::Plain),
+    /// Close for good: no new reservations, open holds may check out
+    Close(commands::change::Plain),
+    /// Change the pace of grants
+    Pace(commands::change::Pace),
+    /// Change an item's stock, or say how many units are missing
+    Adjust(commands::change::Adjust),
+    /// Change the opening time
+    Reschedule(commands::change::Moment),
+    /// Change the closing time
+    Extend(commands::change::Moment),
+    /// Write the report again
+    Report(commands::report::Arguments),
+    /// Prove that the books are right, or export them
+    Audit(commands::audit::Arguments),
+    /// Print the whole history of a reservation
+    Why(commands::why::Arguments),
+    /// Print a process's log
+    Logs(commands::logs::Arguments),
+    /// Mint a shopper's token for trying
+    Token(commands::token::Arguments),
+    /// Stop the sale's processes; the data stays
+    Down(commands::down::Arguments),
+    /// Run an engine in the foreground
+    Engine(commands::engine::Arguments),
+    /// Keep an engine running
+    #[command(hide = true)]
+    Supervise(commands::engine::Serve),
+    /// Look whether this machine can run a sale
+    Doctor(commands::doctor::Arguments),
+    /// Print the JSON Schema of sale files
+    Schema(commands::schema::Arguments),
     /// Print a shell's completions
     Completions(commands::completions::Arguments),
+    /// Print the manual page
+    Man(commands::man::Arguments),
 }

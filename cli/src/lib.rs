@@ -2,22 +2,39 @@
 //!
 //! # Layout, in the order a command flows
 //! - `args`: what may be typed. `context`: what every command knows. `commands`: a verb a file.
-//! - `output`: the only printing. `exit`: how a command ends.
+//! - `definition`, `plan`, `freeze`: a sale file becomes a sale. `place`: where it is kept. `lock`: who may push it.
+//! - `supervisor`: the engine under a process of its own. `client`: the operator API.
+//! - `phases`: what `run` walks through. [`crowd`]: a simulated audience. `warroom`: the terminal. `report`: the proof.
+//! - `output`: the only printing. [`exit`]: how a command ends.
 
 mod args;
+mod client;
 mod commands;
 mod context;
-mod exit;
+pub mod crowd;
+mod definition;
+pub mod exit;
+mod freeze;
+mod lock;
 mod output;
+mod phases;
+mod place;
+mod plan;
+mod report;
+mod supervisor;
 mod warroom;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use exit::{Exit, Failure};
+
 /// Parses the command line, runs the verb, prints its failure; answers the process's exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Refused only when a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let parsed = match args::Cli::try_parse() {
         Ok(parsed) => parsed,
         Err(error) => return exit::usage(&error),
@@ -30,4 +47,13 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The runtime of a command.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }

@@ -54,3 +54,33 @@ pub fn failure(context: &Context, failure: &Failure) {
         note(&format!("  {help}"));
     }
 }
+
+/// Asks for a word to be typed before something that cannot be undone; `--yes` does not stand in for it.
+pub fn typed(context: &Context, what: &str, word: &str) -> Result<(), Failure> {
+    if !context.interactive {
+        return Err(
+            Failure::new(Exit::Denied, format!("to {what} needs a confirmation")).help(format!("--confirm {word}"))
+        );
+    }
+    note(&format!("To {what}, type {word}:"));
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    if line.trim() == word { Ok(()) } else { Err(Failure::new(Exit::Denied, "not confirmed; nothing was changed")) }
+}
+
+/// Asks yes or no before something that cannot be taken back; `--yes` answers it.
+pub fn agree(context: &Context, what: &str) -> Result<(), Failure> {
+    if context.yes {
+        return Ok(());
+    }
+    if !context.interactive {
+        return Err(Failure::new(Exit::Denied, format!("to {what} needs a yes")).help("--yes"));
+    }
+    note(&format!("{what}? [y/N]"));
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    match line.trim() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::new(Exit::Denied, "not confirmed; nothing was changed")),
+    }
+}

@@ -90,6 +90,9 @@ impl Collector {
                 if let Some(value) = window.value(*percentile) {
                     metrics.insert((*metric).to_owned(), value * scale);
                 }
+                if let Some(value) = window.whole(*percentile) {
+                    metrics.insert(whole(metric), value * scale);
+                }
             }
         };
         const MS: f64 = 0.001;
@@ -189,6 +192,12 @@ impl Collector {
         }
         all
     }
+}
+
+/// A metric's name over everything since the engine began.
+#[must_use]
+pub fn whole(metric: &str) -> String {
+    format!("{metric}{{window=\"run\"}}")
 }
 
 /// Processor seconds and resident bytes of this process; zeros where the system does not say.

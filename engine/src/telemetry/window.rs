@@ -30,6 +30,7 @@ impl Rate {
 pub(super) struct Percentiles {
     seconds: VecDeque<Histogram<u64>>,
     running: Option<Histogram<u64>>,
+    whole: Option<Histogram<u64>>,
     merged: Option<Histogram<u64>>,
 }
 
@@ -46,6 +47,10 @@ impl Percentiles {
     /// A second is over.
     pub(super) fn turn(&mut self) {
         if let Some(over) = self.running.take() {
+            match &mut self.whole {
+                Some(whole) => drop(whole.add(&over)),
+                None => self.whole = Some(over.clone()),
+            }
             self.seconds.push_back(over);
         }
         while self.seconds.len() > SECONDS {
@@ -66,6 +71,13 @@ impl Percentiles {
         let merged = self.merged.as_ref()?;
         #[allow(clippy::cast_precision_loss)] // microseconds below a minute
         Some(merged.value_at_percentile(percentile) as f64)
+    }
+
+    /// A percentile of everything since the engine began.
+    pub(super) fn whole(&self, percentile: f64) -> Option<f64> {
+        let whole = self.whole.as_ref().filter(|whole| !whole.is_empty())?;
+        #[allow(clippy::cast_precision_loss)]
+        Some(whole.value_at_percentile(percentile) as f64)
     }
 }
 

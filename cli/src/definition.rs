@@ -1,0 +1,31 @@
+//! Sale files as commands read them.
+
+use std::fs;
+
+use flashsale_engine::sale::{LARGEST, Problem, Sale, read};
+
+use crate::exit::{Exit, Failure};
+
+/// Reads a sale file; every complaint is in the failure.
+pub fn load(file: &str, sets: &[String]) -> Result<Sale, Failure> {
+    let text = text(file)?;
+    read(&text, file, sets).map_err(|problems| complain(&problems))
+}
+
+/// The text of a sale file.
+pub fn text(file: &str) -> Result<String, Failure> {
+    let about = fs::metadata(file)
+        .map_err(|error| Failure::new(Exit::BadFile, format!("{file}: {error}")).help("flashsale init sale.yaml"))?;
+    if about.len() > LARGEST as u64 {
+        return Err(Failure::new(Exit::BadFile, format!("{file}: {} bytes, at most 1 MiB is read", about.len())));
+    }
+    let bytes = fs::read(file).map_err(|error| Failure::new(Exit::BadFile, format!("{file}: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| Failure::new(Exit::BadFile, format!("{file}: not UTF-8 text: {error}")))
+}
+
+/// All complaints in one failure.
+pub fn complain(problems: &[Problem]) -> Failure {
+    let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let count = if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
+    Failure::new(Exit::BadFile, format!("{count}\n\n{}", list.join("\n\n")))
+}
