@@ -22,8 +22,9 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub(super) fn build(reader: &mut Reader) -> Option<Definition> {
     let sale = reader.name("sale");
     let items = items(reader);
+    // A missing name must not hide what else is wrong.
     let definition = Definition {
-        sale: sale?,
+        sale: sale.clone().unwrap_or_default(),
         opens_at: opens_at(reader),
         timezone: timezone(reader),
         duration: reader.duration("duration"),
@@ -39,7 +40,7 @@ pub(super) fn build(reader: &mut Reader) -> Option<Definition> {
         report: Report { formats: formats(reader) },
     };
     check(reader, &definition);
-    Some(definition)
+    sale.map(|_| definition)
 }
 
 impl Reader {
