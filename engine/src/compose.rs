@@ -3,11 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,30 +13,28 @@ use uuid::Uuid;
 use crate::adapters::console::Console;
 use crate::adapters::event_file::EventFile;
 use crate::adapters::memory_cache::MemoryCache;
-use crate::adapters::sandbox::Sandbox;
-use crate::adapters::sqlite::{OpenError, SqliteLedger, SqliteLog};
+use crate::adapters::sqlite::OpenError;
 use crate::adapters::system_clock::SystemClock;
 use crate::allocator::gauges::Gauges;
 use crate::allocator::nudges;
 use crate::allocator::service::{Options, Ports, Service, WriterError};
 use crate::allocator::takeover::Claim;
-use crate::audit::verify::{Audit as Books, AuditError, verify};
 use crate::gateway::batch::{Batcher, Parts as BatcherParts};
-use crate::gateway::desk::{Facts, Shared};
+use crate::gateway::desk::Shared;
 use crate::gateway::gate::GateFlag;
 use crate::gateway::gauges::GatewayGauges;
 use crate::gateway::late::Late;
-use crate::gateway::{Gateway, bind, openapi};
+use crate::gateway::{Gateway, bind};
 use crate::id::Ids;
-use crate::operator::changes::{Audit, Changes};
+use crate::operator::changes::Changes;
 use crate::operator::routes::{Operator, router};
 use crate::operator::status::StatusSource;
-use crate::ports::{Amount, Clock, History, Ledger, Log, Notifier, Payments};
+use crate::ports::{Clock, History, Ledger, Log, Notifier, Payments};
 use crate::publisher::board::Board;
 use crate::publisher::events::Encoder;
 use crate::publisher::service::{Parts, Publisher};
 use crate::reconciler;
-use crate::record::{BatchId, Define};
+use crate::record::BatchId;
 use crate::sale::{Addresses, Folder, Frozen};
 use crate::schedule::Schedule;
 use crate::settler::Settler;
@@ -47,6 +42,13 @@ use crate::submit::Submit;
 use crate::telemetry::collect::Collector;
 use crate::telemetry::{Timeline, recorder};
 use crate::token::{KeyError, Keys};
+
+mod facts;
+mod stores;
+
+use facts::{define, facts};
+use stores::RunBooks;
+pub use stores::Stores;
 
 /// Frames that a slow stream may be behind.
 const FRAMES: usize = 16;
@@ -83,81 +85,6 @@ pub enum ServeError {
 impl From<WriterError> for ServeError {
     fn from(error: WriterError) -> Self {
         if error.is_damage() { Self::Damaged(error.to_string()) } else { Self::Writer(error.to_string()) }
-    }
-}
-
-/// The stores of one run.
-pub struct Stores {
-    /// The log.
-    pub log: Arc<SqliteLog>,
-    /// The ledger.
-    pub ledger: Arc<SqliteLedger>,
-    /// The provider's records.
-    pub payments: Arc<Sandbox>,
-}
-
-impl Stores {
-    /// Opens them for an engine.
-    ///
-    /// # Errors
-    /// See [`ServeError`].
-    pub async fn open(run: &Path) -> Result<Self, ServeError> {
-        std::fs::create_dir_all(run)?;
-        Ok(Self {
-            log: Arc::new(SqliteLog::open(&run.join("log.db")).await?),
-            ledger: Arc::new(SqliteLedger::open(&run.join("ledger.db")).await?),
-            payments: Arc::new(Sandbox::open(&run.join("payments.db")).await?),
-        })
-    }
-
-    /// Opens them beside a running engine, to read.
-    ///
-    /// # Errors
-    /// When the run has no stores yet.
-    pub async fn open_reader(run: &Path) -> Result<Self, ServeError> {
-        for store in ["log.db", "ledger.db"] {
-            if !run.join(store).exists() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, format!("this run has no {store} yet")).into());
-            }
-        }
-        Ok(Self {
-            log: Arc::new(SqliteLog::open_reader(&run.join("log.db")).await?),
-            ledger: Arc::new(SqliteLedger::open(&run.join("ledger.db")).await?),
-            payments: Arc::new(Sandbox::open(&run.join("payments.db")).await?),
-        })
-    }
-
-    /// Audits the run.
-    ///
-    /// # Errors
-    /// When a store cannot be read.
-    pub async fn audit(&self, frozen: &Frozen) -> Result<Books, AuditError> {
-        verify(frozen.run, &prices(frozen), &*self.log, &*self.ledger, &*self.payments).await
-    }
-}
-
-/// An item's price, by place.
-fn prices(frozen: &Frozen) -> Vec<Amount> {
-    frozen.definition.items.iter().map(|item| item.price).collect()
-}
-
-/// The books of a run, for who wants to resume after an invariant.
-struct RunBooks {
-    frozen: Arc<Frozen>,
-    stores: Arc<Stores>,
-}
-
-#[async_trait]
-impl Audit for RunBooks {
-    async fn passes(&self) -> Result<(), String> {
-        match self.stores.audit(&self.frozen).await {
-            Err(error) => Err(error.to_string()),
-            Ok(books) if books.passes() => Ok(()),
-            Ok(books) => {
-                let first = books.findings.first().map(|found| format!("{}: {}", found.place, found.found));
-                Err(format!("{} differences, the first: {}", books.differences, first.unwrap_or_default()))
-            }
-        }
     }
 }
 
@@ -447,43 +374,6 @@ impl Assembly {
     }
 }
 
-/// The log's first record.
-fn define(frozen: &Frozen) -> Result<Define, ServeError> {
-    Ok(Define {
-        run: frozen.run,
-        rules_version: flashsale_core::RULES_VERSION,
-        rules: frozen.definition.rules(frozen.opens_at),
-        definition: serde_json::to_string(&frozen.definition).map_err(io::Error::other)?,
-    })
-}
-
-fn facts(frozen: &Frozen) -> Facts {
-    let definition = &frozen.definition;
-    let product = |item: &crate::sale::definition::Item| {
-        serde_json::json!({
-            "sku": item.sku,
-            "name": item.name,
-            "price": {
-                "minor": item.price.minor,
-                "currency": String::from_utf8_lossy(&item.price.currency),
-            },
-            "per_customer": item.per_customer,
-            "metadata": item.metadata,
-        })
-    };
-    let products: Vec<serde_json::Value> = definition.items.iter().map(product).collect();
-    Facts {
-        prices: prices(frozen),
-        catalogue: Bytes::from(serde_json::json!({ "skus": products }).to_string()),
-        products: products.iter().map(|product| Bytes::from(product.to_string())).collect(),
-        openapi: Bytes::from(openapi::document(&definition.sale).to_string()),
-        hold: definition.hold,
-        reply_within: definition.engine.reply_within,
-        pay_within: definition.payments.reply_within,
-        origins: definition.engine.cors_origins.clone(),
-    }
-}
-
 async fn keep_newest(operator: Arc<Operator>, stop: CancellationToken) {
     let mut frames = operator.frames.subscribe();
     loop {
@@ -512,7 +402,7 @@ fn in_use(address: SocketAddr, error: io::Error) -> ServeError {
 }
 
 /// Written beside and renamed: a reader sees all of it or nothing.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     std::fs::write(&beside, bytes)?;
     std::fs::rename(beside, path)

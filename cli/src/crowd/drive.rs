@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Curve;
 use super::audience::{Audience, Kind};
+use super::later::Later;
 use super::result::{Acknowledged, Latency, Outcome};
 use super::wire::{Came, QUEUED, Sent, socket};
 use crate::exit::Failure;
@@ -77,26 +78,6 @@ impl Step {
     }
 }
 
-/// A later step, ordered by its moment.
-struct Later(Reverse<(Duration, u64)>, About);
-
-impl PartialEq for Later {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-impl Eq for Later {}
-impl PartialOrd for Later {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Later {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
 /// Drives the sale until everybody is done. Runs on the calling thread.
 pub fn drive(plan: Plan) -> Result<Outcome, Failure> {
     let audience = Audience::new(&plan.crowd, &plan.mint)?;
@@ -124,7 +105,7 @@ struct Storm {
     sockets: Vec<mpsc::Sender<Sent<About>>>,
     answers: mpsc::Receiver<Came<About>>,
     begun: Instant,
-    later: BinaryHeap<Later>,
+    later: BinaryHeap<Later<About>>,
     count: u64,
     next_socket: usize,
     flying: u64,

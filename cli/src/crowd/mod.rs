@@ -6,6 +6,7 @@
 mod arrivals;
 mod audience;
 mod drive;
+mod later;
 mod result;
 mod wire;
 

@@ -9,8 +9,8 @@ use hyper::{Response, StatusCode};
 /// An answer.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Where a code's page is found; the `type` of its documents.
-const PAGES: &str = "https://flashsale.dev/docs/errors";
+/// Where a code's page is found, from this repository's top; the `type` of its documents.
+const PAGES: &str = "docs/errors";
 
 /// What a code means on the wire.
 pub struct Meaning {
@@ -58,7 +58,7 @@ pub fn problem(code: &str, detail: &str, retry_after: Option<u64>) -> Answer {
     let unknown = meaning("internal", 500, "Something is wrong here", true);
     let meaning = CODES.iter().find(|known| known.code == code).unwrap_or(&unknown);
     let body = serde_json::json!({
-        "type": format!("{PAGES}/{code}"),
+        "type": format!("{PAGES}/{}.md", meaning.code),
         "title": meaning.title,
         "status": meaning.status,
         "code": meaning.code,
@@ -99,4 +99,18 @@ pub fn json(status: StatusCode, body: String) -> Answer {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_page() {
+        for meaning in CODES {
+            let page = format!("{}/../{PAGES}/{}.md", env!("CARGO_MANIFEST_DIR"), meaning.code);
+            let text = std::fs::read_to_string(&page).unwrap_or_else(|_| panic!("{page}"));
+            assert!(text.contains(&meaning.status.to_string()), "{page} names another status");
+        }
+    }
 }

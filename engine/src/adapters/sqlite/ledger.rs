@@ -40,12 +40,15 @@ impl SqliteLedger {
         if mode.try_get::<i64, _>(0).map_err(|error| unfit(&error))? != 1 {
             return Err(unfit(&"synchronous is not 1 (normal)"));
         }
-        sqlx::query("insert into writer (one, writer, chain, log, last_record) values (1, ?, zeroblob(32), ?, zeroblob(32)) on conflict do nothing")
-            .bind(Uuid::nil().to_string())
-            .bind(Uuid::nil().to_string())
-            .execute(&mut connection)
-            .await
-            .map_err(|error| unfit(&error))?;
+        sqlx::query(
+            "insert into writer (one, writer, chain, log, last_record)
+             values (1, ?, zeroblob(32), ?, zeroblob(32)) on conflict do nothing",
+        )
+        .bind(Uuid::nil().to_string())
+        .bind(Uuid::nil().to_string())
+        .execute(&mut connection)
+        .await
+        .map_err(|error| unfit(&error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true))
