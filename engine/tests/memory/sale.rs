@@ -42,7 +42,7 @@ pub fn key(number: u64) -> [u8; 16] {
 }
 
 pub fn subject(number: u64) -> SubjectKey {
-    SubjectKey(key(number))
+    flashsale_engine::id::subject(&format!("shopper-{number}"))
 }
 
 pub fn request(number: u64) -> RequestKey {

@@ -36,14 +36,10 @@ create table reservations (
     since integer not null,           -- log time, ms
     expires_at integer not null,      -- Unix ms
     payment integer,                  -- that bought it
-    parent integer                    -- the expired hold that a late payment replaced by this one
+    parent integer,                   -- the expired hold that a late payment replaced by this one
+    request blob                      -- the 16 bytes of the request that was granted; not indexed: random keys would
+                                      -- dirty a page a grant, and gateways answer from memory
 ) strict;
-
--- Granted requests, by their 16 bytes; a refused request leaves no row.
-create table requests (
-    request blob primary key,
-    hold integer not null
-) strict, without rowid;
 
 -- Confirmed reservations in the order they were confirmed.
 create table orders (

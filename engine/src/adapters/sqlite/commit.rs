@@ -1,5 +1,7 @@
 //! One batch, one transaction: the fence first, then every row it changes, then the audit row.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{Sqlite, SqliteConnection};
@@ -109,10 +111,8 @@ pub(super) async fn insert_item(connection: &mut SqliteConnection, item: &ItemNo
 
 /// New rows carry a name; the others exist and move on.
 pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) -> Result<(), sqlx::Error> {
-    let new: Vec<Value> = holds.iter().filter(|row| row.name.is_some()).map(hold_json).collect();
+    let new: Vec<&HoldRow> = holds.iter().filter(|row| row.name.is_some()).collect();
     let moved: Vec<Value> = holds.iter().filter(|row| row.name.is_none()).map(hold_json).collect();
-    let requests: Vec<Value> =
-        holds.iter().filter_map(|row| row.request.map(|request| json!([hex(&request.0), row.view.hold]))).collect();
     let orders: Vec<Value> = holds
         .iter()
         .filter_map(|row| row.confirmed_at.map(|at| json!([row.view.hold, at.generation, at.offset, at.index])))
@@ -121,27 +121,16 @@ pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) 
         .iter()
         .filter_map(|row| row.view.refund.map(|refund| json!([row.view.hold, refund.state as u8, refund.restock])))
         .collect();
-    bulk(
-        connection,
-        "insert into reservations (hold, subject, item, status, since, expires_at, payment, parent)
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-         from json_each(?) where true",
-        new,
-    )
-    .await?;
+    for some in new.chunks(MANY) {
+        insert_holds(connection, some).await?;
+    }
     bulk(
         connection,
         "update reservations
-         set status = moved.value ->> 3, since = moved.value ->> 4, expires_at = moved.value ->> 5,
-             payment = moved.value ->> 6, parent = moved.value ->> 7
+         set status = moved.value ->> 1, since = moved.value ->> 2, expires_at = moved.value ->> 3,
+             payment = moved.value ->> 4, parent = moved.value ->> 5
          from json_each(?) as moved where reservations.hold = moved.value ->> 0",
         moved,
-    )
-    .await?;
-    bulk(
-        connection,
-        "insert into requests (request, hold) select unhex(value ->> 0), value ->> 1 from json_each(?) where true",
-        requests,
     )
     .await?;
     bulk(
@@ -162,18 +151,44 @@ pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) 
     .await
 }
 
+/// Grants are most of what is written, and JSON costs ten times as much as places: two statements, prepared once, with
+/// places for many rows and for few; those left over are null and left out.
+const MANY: usize = 64;
+const FEW: usize = 8;
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| insert_statement(MANY));
+static INSERT_FEW: LazyLock<String> = LazyLock::new(|| insert_statement(FEW));
+
+fn insert_statement(rows: usize) -> String {
+    let places = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
+    format!(
+        "insert into reservations (hold, subject, item, status, since, expires_at, payment, parent, request)
+         select * from (values {places}) where column1 is not null"
+    )
+}
+
+async fn insert_holds(connection: &mut SqliteConnection, rows: &[&HoldRow]) -> Result<(), sqlx::Error> {
+    let (places, statement) = if rows.len() <= FEW { (FEW, &*INSERT_FEW) } else { (MANY, &*INSERT_MANY) };
+    let mut query = sqlx::query(statement.as_str());
+    for place in 0..places {
+        let row = rows.get(place);
+        let view = row.map(|row| &row.view);
+        query = query
+            .bind(view.map(|view| view.hold))
+            .bind(row.and_then(|row| row.name.as_deref()))
+            .bind(view.map(|view| view.item))
+            .bind(view.map(|view| view.status as u8))
+            .bind(view.map(|view| word(view.since)))
+            .bind(view.map(|view| view.expires_at))
+            .bind(view.and_then(|view| view.payment))
+            .bind(view.and_then(|view| view.parent))
+            .bind(row.and_then(|row| row.request.as_ref()).map(|request| request.0.as_slice()));
+    }
+    query.execute(connection).await.map(|_| ())
+}
+
 fn hold_json(row: &HoldRow) -> Value {
     let view = &row.view;
-    json!([
-        view.hold,
-        row.name.as_deref(),
-        view.item,
-        view.status as u8,
-        view.since,
-        view.expires_at,
-        view.payment,
-        view.parent
-    ])
+    json!([view.hold, view.status as u8, view.since, view.expires_at, view.payment, view.parent])
 }
 
 async fn payments(connection: &mut SqliteConnection, batch: &LedgerBatch) -> Result<(), sqlx::Error> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashsale_core::{HoldNumber, ItemStatus, PaymentView, RequestKey};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::SqliteLedger;
 use super::ledger::unavailable;
@@ -32,10 +32,9 @@ impl History for SqliteLedger {
     }
 
     async fn request(&self, request: RequestKey) -> Result<Option<HoldRow>, LedgerError> {
-        let query = format!("{HOLD} where r.hold = (select hold from requests where request = ?)");
+        let query = format!("{HOLD} where r.request = ?");
         let row = sqlx::query(AssertSqlSafe(query)).bind(request.0.as_slice()).fetch_optional(&self.readers).await;
-        let found = row.map_err(unavailable)?.as_ref().map(hold).transpose()?;
-        Ok(found.map(|row| HoldRow { request: Some(request), ..row }))
+        row.map_err(unavailable)?.as_ref().map(hold).transpose()
     }
 
     async fn subject(&self, name: &str, limit: u32) -> Result<Vec<HoldRow>, LedgerError> {
@@ -91,17 +90,12 @@ impl History for SqliteLedger {
 
     async fn rows(&self) -> Result<LedgerRows, LedgerError> {
         let mut connection = self.readers.begin().await.map_err(unavailable)?;
-        let requests = requests(&mut connection).await?;
         let items = sqlx::query("select * from inventory order by item").fetch_all(&mut *connection).await;
         let holds = sqlx::query(AssertSqlSafe(format!("{HOLD} order by r.hold"))).fetch_all(&mut *connection).await;
         let paid = sqlx::query(AssertSqlSafe(format!("{PAYMENT} order by payment"))).fetch_all(&mut *connection).await;
-        let mut holds: Vec<HoldRow> = holds.map_err(unavailable)?.iter().map(hold).collect::<Result<_, _>>()?;
-        for row in &mut holds {
-            row.request = requests.get(&row.view.hold).copied();
-        }
         Ok(LedgerRows {
             items: items.map_err(unavailable)?.iter().map(item).collect::<Result<_, _>>()?,
-            holds,
+            holds: holds.map_err(unavailable)?.iter().map(hold).collect::<Result<_, _>>()?,
             payments: paid.map_err(unavailable)?.iter().map(payment).collect::<Result<_, _>>()?,
         })
     }
@@ -161,13 +155,6 @@ impl History for SqliteLedger {
             .map_err(unavailable)
             .map(|_| ())
     }
-}
-
-async fn requests(
-    connection: &mut SqliteConnection,
-) -> Result<std::collections::HashMap<HoldNumber, RequestKey>, LedgerError> {
-    let rows = sqlx::query("select request, hold from requests").fetch_all(connection).await.map_err(unavailable)?;
-    rows.iter().map(|row| Ok((count(row, "hold")?, RequestKey(hash(row, "request")?)))).collect()
 }
 
 /// An inventory row; what shoppers see of it is not a row's to say.

@@ -187,7 +187,6 @@ impl Ledger for SqliteLedger {
         for statement in [
             "delete from inventory",
             "delete from reservations",
-            "delete from requests",
             "delete from orders",
             "delete from refunds",
             "delete from payments",

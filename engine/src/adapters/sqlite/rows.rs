@@ -10,7 +10,7 @@ use crate::ports::{Checkpoint, HoldRow, LedgerError};
 
 /// The columns of a reservation with its order, refund and request, for [`hold`].
 pub(super) const HOLD: &str = "
-    select r.hold, r.subject, r.item, r.status, r.since, r.expires_at, r.payment, r.parent,
+    select r.hold, r.subject, r.item, r.status, r.since, r.expires_at, r.payment, r.parent, r.request,
            f.state, f.restock, o.generation, o.log_offset, o.place
     from reservations r left join refunds f on f.hold = r.hold left join orders o on o.hold = r.hold";
 
@@ -97,7 +97,10 @@ pub(super) fn hold(row: &SqliteRow) -> Result<HoldRow, LedgerError> {
         parent: optional(row, "parent")?,
         refund,
     };
-    Ok(HoldRow { view, name: Some(name.into()), request: None::<RequestKey>, confirmed_at })
+    let request: Option<Vec<u8>> = row.try_get("request").map_err(damaged)?;
+    let request = request.map(|bytes| bytes.try_into().map(RequestKey)).transpose();
+    let request = request.map_err(|bytes: Vec<u8>| damaged(format!("request has {} bytes", bytes.len())))?;
+    Ok(HoldRow { view, name: Some(name.into()), request, confirmed_at })
 }
 
 pub(super) fn payment(row: &SqliteRow) -> Result<PaymentView, LedgerError> {
