@@ -1,7 +1,6 @@
 //! The only file that names adapters: puts the embedded stack together, runs it, takes it apart in order.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -44,9 +43,11 @@ use crate::telemetry::{Timeline, recorder};
 use crate::token::{KeyError, Keys};
 
 mod facts;
+mod files;
 mod stores;
 
 use facts::{define, facts};
+use files::{in_use, lock, write_whole};
 use stores::RunBooks;
 pub use stores::Stores;
 
@@ -386,24 +387,4 @@ async fn keep_newest(operator: Arc<Operator>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
     }
-}
-
-/// One engine a sale: the pid file stays locked while the engine lives.
-fn lock(folder: &Folder) -> Result<File, ServeError> {
-    let mut file = File::options().create(true).truncate(false).write(true).open(folder.pid("engine"))?;
-    file.try_lock().map_err(|_| ServeError::AlreadyServed)?;
-    file.set_len(0)?;
-    writeln!(file, "{}", std::process::id())?;
-    Ok(file)
-}
-
-fn in_use(address: SocketAddr, error: io::Error) -> ServeError {
-    if error.kind() == io::ErrorKind::AddrInUse { ServeError::AddressInUse(address) } else { error.into() }
-}
-
-/// Written beside and renamed: a reader sees all of it or nothing.
-fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    std::fs::write(&beside, bytes)?;
-    std::fs::rename(beside, path)
 }

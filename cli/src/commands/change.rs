@@ -105,7 +105,7 @@ pub fn pace(arguments: &Pace, context: &Context) -> Result<Exit, Failure> {
 
 /// `flashsale adjust`
 pub fn adjust(arguments: &Adjust, context: &Context) -> Result<Exit, Failure> {
-    let change = Change::Adjust { sku: arguments.sku.clone(), by: arguments.by, shortage: arguments.shortage };
+    let change = Change::Adjust { sku: arguments.sku.clone(), units: arguments.by, shortage: arguments.shortage };
     make(change, &arguments.common, context)
 }
 

@@ -306,7 +306,12 @@ impl Storm {
                 let request = text(body, "request_id");
                 self.again(About { step: Step::Poll, reservation: request, ..about });
             }
-            (Step::Pay { .. }, 200) => self.told(&about.reservation, "CONFIRMED"),
+            (Step::Pay { .. }, 200) => {
+                // A late payment buys a fresh unit: the order is another reservation than was paid for.
+                let bought = text(body, "reservation_id");
+                self.won.entry(bought.clone()).or_insert_with(|| (about.who, String::new()));
+                self.told(&bought, "CONFIRMED");
+            }
             (Step::Pay { .. }, 402) => {
                 let now = self.begun.elapsed();
                 self.at(now + PAUSE, About { step: Step::Pay { method: "pm_ok" }, ..about });

@@ -32,6 +32,8 @@ pub async fn request(desk: &Rc<Desk>, headers: &HeaderMap, id: &str) -> Answer {
         Some((subject, _)) if !caller.server && subject != caller.subject => no_request(),
         Some((_, Decision::Pending)) => pending(request),
         Some((_, Decision::Refused(refusal))) => refused(refusal, retry_after(desk, 0, refusal, request)),
+        // A fresh board knows every grant: what it does not know was not granted, and a stranger's guesses cost no query.
+        Some((_, Decision::Lost)) | None if desk.shared.board.fresh() => no_request(),
         Some((_, Decision::Lost)) | None => {
             desk.gauges.ledger_reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             match desk.shared.history.request(request).await {

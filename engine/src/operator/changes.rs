@@ -145,14 +145,14 @@ impl Changes {
             Change::Pace { units_per_second } => Command::Pace { change: id, units_per_second: *units_per_second },
             Change::Reschedule { opens_at } => Command::Reschedule { change: id, opens_at: *opens_at },
             Change::Extend { closes_at } => Command::Extend { change: id, closes_at: *closes_at },
-            Change::Adjust { sku, by: Some(by), shortage: None } => {
+            Change::Adjust { sku, units: Some(by), shortage: None } => {
                 Command::Adjust { change: id, item: self.item(sku)?, by: *by }
             }
-            Change::Adjust { sku, by: None, shortage: Some(units) } => {
+            Change::Adjust { sku, units: None, shortage: Some(units) } => {
                 Command::Shortage { change: id, item: self.item(sku)?, units: *units }
             }
             Change::Adjust { .. } => {
-                return Err(Refused::BadRequest("adjust takes one of `by` and `shortage`".to_owned()));
+                return Err(Refused::BadRequest("adjust takes one of `units` and `shortage`".to_owned()));
             }
         })
     }

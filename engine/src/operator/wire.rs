@@ -188,7 +188,7 @@ pub enum Change {
         /** SKU. */
         sku: String,
         /** Units added (or taken). */
-        by: Option<i32>,
+        units: Option<i32>,
         /** Units missing in all. */
         shortage: Option<u32>,
     },

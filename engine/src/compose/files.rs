@@ -1,0 +1,29 @@
+//! The engine's lock, and files that others read.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::ServeError;
+use crate::sale::Folder;
+
+/// One engine a sale: the pid file stays locked while the engine lives.
+pub(super) fn lock(folder: &Folder) -> Result<File, ServeError> {
+    let mut file = File::options().create(true).truncate(false).write(true).open(folder.pid("engine"))?;
+    file.try_lock().map_err(|_| ServeError::AlreadyServed)?;
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+pub(super) fn in_use(address: SocketAddr, error: io::Error) -> ServeError {
+    if error.kind() == io::ErrorKind::AddrInUse { ServeError::AddressInUse(address) } else { error.into() }
+}
+
+/// Written beside and renamed: a reader sees all of it or nothing.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, bytes)?;
+    std::fs::rename(beside, path)
+}
