@@ -75,7 +75,7 @@ fn chart(moments: &[Moment], unit: &str, lines: &[Line<'_>]) -> String {
             y(value),
             LEFT - 8.0,
             y(value) + 4.0,
-            super::grouped(value)
+            scale(value, top)
         );
     }
     for step in 0..=6 {
@@ -107,6 +107,11 @@ fn chart(moments: &[Moment], unit: &str, lines: &[Line<'_>]) -> String {
     }
     svg.push_str("</p>");
     svg
+}
+
+/// A mark on the scale: small scales need a decimal.
+fn scale(value: f64, top: f64) -> String {
+    if top < 20.0 { format!("{value:.1}") } else { super::grouped(value) }
 }
 
 /// The next of 1, 2, 5 times a power of ten.

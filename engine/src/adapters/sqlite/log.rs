@@ -110,6 +110,10 @@ impl Log for SqliteLog {
     }
 
     async fn read(&self, from: u64, limit: usize, wait: Duration) -> Result<Vec<LogRecord>, LogError> {
+        if self.appends.is_none() {
+            // Beside an engine the file grows unseen: only the file knows.
+            return read_file(&self.readers, from, limit).await;
+        }
         let mut end = self.end.clone();
         if *end.borrow_and_update() <= from {
             let waited = tokio::time::timeout(wait, end.wait_for(|end| *end > from)).await;
@@ -124,7 +128,12 @@ impl Log for SqliteLog {
     }
 
     async fn end(&self) -> Result<u64, LogError> {
-        Ok(*self.end.borrow())
+        if self.appends.is_some() {
+            return Ok(*self.end.borrow());
+        }
+        let unavailable = |error: sqlx::Error| LogError::Unavailable(error.to_string());
+        let mut connection = self.readers.acquire().await.map_err(unavailable)?;
+        end(&mut connection).await.map_err(unavailable)
     }
 
     async fn identity(&self) -> Result<Uuid, LogError> {
