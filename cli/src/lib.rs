@@ -35,6 +35,7 @@ use exit::{Exit, Failure};
 pub fn main() -> ExitCode {
     // Refused only when a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    allow_files();
     let parsed = match args::Cli::try_parse() {
         Ok(parsed) => parsed,
         Err(error) => return exit::usage(&error),
@@ -47,6 +48,14 @@ pub fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// A socket is an open file: as many as the system lets this process have. Where it refuses, `doctor` says so.
+fn allow_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// The runtime of a command.
