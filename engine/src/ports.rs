@@ -259,6 +259,8 @@ pub trait History: Send + Sync {
     async fn snapshot(&self, next_offset: u64) -> Result<Option<Snapshot>, LedgerError>;
     /// All rows, from one consistent read.
     async fn rows(&self) -> Result<LedgerRows, LedgerError>;
+    /// The writer's row and all rows of one moment: no commit lies between them. None: nothing was written yet.
+    async fn books(&self) -> Result<Option<(Checkpoint, LedgerRows)>, LedgerError>;
     /// Sums of rows against `inventory`, from one consistent read: the reconciler's own SQL.
     async fn sums(&self) -> Result<Sums, LedgerError>;
     /// Whether a hold or an offer stands beyond its deadline at `now` (Unix ms): a nudge for a tick, no more.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use flashsale_engine::sale::definition::{BotKind, Crowd};
 use flashsale_engine::token::Mint;
@@ -13,11 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Curve;
 use super::audience::{Audience, Kind};
+use super::clock::{thread_seconds, unix_ms};
 use super::later::Later;
 use super::result::{Acknowledged, Latency, Outcome};
 use super::wire::{Came, QUEUED, Sent, socket};
 use crate::exit::Failure;
 
+/// How long before the opening sockets connect: an engine closes those that stay silent for ten seconds.
+const EARLY: Duration = Duration::from_secs(2);
 /// How often due requests are looked for.
 const STEP: Duration = Duration::from_millis(1);
 /// How long after the last arrival people may still pay, cancel and poll.
@@ -91,14 +94,6 @@ pub fn drive(plan: Plan) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Processor seconds of this thread, at the kernel's resolution.
-fn thread_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    #[allow(clippy::cast_precision_loss)]
-    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
-    seconds
-}
-
 struct Storm {
     plan: Plan,
     audience: Audience,
@@ -117,10 +112,12 @@ struct Storm {
 impl Storm {
     fn new(plan: Plan, audience: Audience) -> Self {
         let (told, answers) = mpsc::channel(ANSWERS);
+        let wait = Duration::from_millis((plan.opens_at - unix_ms()).max(0).unsigned_abs());
+        let connect_in = wait.saturating_sub(EARLY);
         let sockets = (0..plan.crowd.connections)
             .map(|_| {
                 let (sender, requests) = mpsc::channel(QUEUED);
-                tokio::spawn(socket(plan.address, requests, told.clone()));
+                tokio::spawn(socket(plan.address, connect_in, requests, told.clone()));
                 sender
             })
             .collect();
@@ -389,9 +386,4 @@ impl Storm {
 fn text(body: &[u8], key: &str) -> String {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     value[key].as_str().unwrap_or_default().to_owned()
-}
-
-fn unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod audience;
+mod clock;
 mod drive;
 mod later;
 mod result;

@@ -35,14 +35,22 @@ pub enum Came<T> {
 }
 
 /// Keeps one socket open and everything in order, until `requests` is closed and all is answered.
-pub async fn socket<T>(address: SocketAddr, mut requests: mpsc::Receiver<Sent<T>>, answers: mpsc::Sender<Came<T>>) {
-    let mut waiting: Option<Sent<T>> = None;
+pub async fn socket<T>(
+    address: SocketAddr,
+    connect_in: Duration,
+    mut requests: mpsc::Receiver<Sent<T>>,
+    answers: mpsc::Sender<Came<T>>,
+) {
+    tokio::time::sleep(connect_in).await;
+    // Connected before the first request is due: a storm of handshakes is not what is measured.
+    let mut ready = TcpStream::connect(address).await.ok();
     loop {
-        if waiting.is_none() {
-            waiting = requests.recv().await;
-        }
-        let Some(first) = waiting.take() else { return };
-        let stream = match TcpStream::connect(address).await {
+        let Some(first) = requests.recv().await else { return };
+        let connected = match ready.take() {
+            Some(stream) => Ok(stream),
+            None => TcpStream::connect(address).await,
+        };
+        let stream = match connected {
             Ok(stream) => stream,
             Err(_) => {
                 tokio::time::sleep(AGAIN).await;

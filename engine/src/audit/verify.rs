@@ -11,7 +11,7 @@ use super::chain;
 use crate::allocator::fold::{Fold, Folded};
 use crate::id::hex;
 use crate::ports::{
-    Amount, AuditRow, Checkpoint, History, LedgerError, LedgerRows, Log, LogError, LogRecord, Payments, ProviderState,
+    Amount, AuditRow, Checkpoint, History, LedgerError, Log, LogError, LogRecord, Payments, ProviderState,
 };
 use crate::record::{Committed, decode};
 
@@ -21,9 +21,6 @@ use super::rows::compare_rows;
 pub const LISTED: usize = 200;
 /// Audit rows in one read.
 const PAGE: u32 = 2_000;
-/// How often a moment between two commits is waited for.
-const TRIES: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(20);
 const READ: Duration = Duration::from_secs(5);
 
 /// One difference.
@@ -96,9 +93,6 @@ pub enum AuditError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The ledger moved on all the time.
-    #[error("no moment between two commits was found")]
-    Busy,
 }
 
 /// Replays the log and compares it with the ledger, the chain, and the provider's records.
@@ -113,7 +107,7 @@ pub async fn verify(
     payments: &dyn Payments,
 ) -> Result<Audit, AuditError> {
     let mut audit = Audit { run, ..Audit::default() };
-    let Some((row, rows)) = quiet(history).await? else { return Ok(audit) };
+    let Some((row, rows)) = history.books().await? else { return Ok(audit) };
     let mut fold = Fold::new(run, row.generation);
     if log.identity().await? != row.log && row.next_offset > 0 {
         audit.differs("log", "identity".to_owned(), row.log.to_string(), log.identity().await?.to_string());
@@ -133,20 +127,6 @@ pub async fn verify(
     audit.digest = format!("{:016x}", fold.digest());
     audit.chain = hex(&chain);
     Ok(audit)
-}
-
-/// The writer's row and every projection row of one moment: no commit lies between the two reads.
-async fn quiet(history: &dyn History) -> Result<Option<(Checkpoint, LedgerRows)>, AuditError> {
-    for _ in 0..TRIES {
-        let Some(before) = history.writer().await? else { return Ok(None) };
-        let rows = history.rows().await?;
-        let after = history.writer().await?;
-        if after.as_ref().is_some_and(|after| (after.epoch, after.next_offset) == (before.epoch, before.next_offset)) {
-            return Ok(Some((before, rows)));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Err(AuditError::Busy)
 }
 
 /// Folds batch by batch as the audit rows say they were committed; answers the chain's head.

@@ -337,6 +337,10 @@ impl History for MemoryLedger {
         let tables = self.tables.lock().unwrap();
         Ok(tables.snapshots.iter().rfind(|kept| kept.next_offset <= next_offset).cloned())
     }
+    async fn books(&self) -> Result<Option<(Checkpoint, LedgerRows)>, LedgerError> {
+        let rows = self.rows().await?;
+        Ok(self.writer().await?.map(|row| (row, rows)))
+    }
     async fn rows(&self) -> Result<LedgerRows, LedgerError> {
         let tables = self.tables.lock().unwrap();
         Ok(LedgerRows {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use flashsale_core::{HoldNumber, ItemStatus, PaymentView, RequestKey};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::SqliteLedger;
 use super::ledger::unavailable;
@@ -90,14 +90,15 @@ impl History for SqliteLedger {
 
     async fn rows(&self) -> Result<LedgerRows, LedgerError> {
         let mut connection = self.readers.begin().await.map_err(unavailable)?;
-        let items = sqlx::query("select * from inventory order by item").fetch_all(&mut *connection).await;
-        let holds = sqlx::query(AssertSqlSafe(format!("{HOLD} order by r.hold"))).fetch_all(&mut *connection).await;
-        let paid = sqlx::query(AssertSqlSafe(format!("{PAYMENT} order by payment"))).fetch_all(&mut *connection).await;
-        Ok(LedgerRows {
-            items: items.map_err(unavailable)?.iter().map(item).collect::<Result<_, _>>()?,
-            holds: holds.map_err(unavailable)?.iter().map(hold).collect::<Result<_, _>>()?,
-            payments: paid.map_err(unavailable)?.iter().map(payment).collect::<Result<_, _>>()?,
-        })
+        rows(&mut connection).await
+    }
+
+    async fn books(&self) -> Result<Option<(Checkpoint, LedgerRows)>, LedgerError> {
+        // One read transaction sees one moment, however long it reads and whatever is committed meanwhile.
+        let mut connection = self.readers.begin().await.map_err(unavailable)?;
+        let row = sqlx::query("select * from writer").fetch_optional(&mut *connection).await.map_err(unavailable)?;
+        let Some(row) = row.as_ref().map(checkpoint).transpose()? else { return Ok(None) };
+        Ok(Some((row, rows(&mut connection).await?)))
     }
 
     async fn sums(&self) -> Result<Sums, LedgerError> {
@@ -155,6 +156,17 @@ impl History for SqliteLedger {
             .map_err(unavailable)
             .map(|_| ())
     }
+}
+
+async fn rows(connection: &mut SqliteConnection) -> Result<LedgerRows, LedgerError> {
+    let items = sqlx::query("select * from inventory order by item").fetch_all(&mut *connection).await;
+    let holds = sqlx::query(AssertSqlSafe(format!("{HOLD} order by r.hold"))).fetch_all(&mut *connection).await;
+    let paid = sqlx::query(AssertSqlSafe(format!("{PAYMENT} order by payment"))).fetch_all(&mut *connection).await;
+    Ok(LedgerRows {
+        items: items.map_err(unavailable)?.iter().map(item).collect::<Result<_, _>>()?,
+        holds: holds.map_err(unavailable)?.iter().map(hold).collect::<Result<_, _>>()?,
+        payments: paid.map_err(unavailable)?.iter().map(payment).collect::<Result<_, _>>()?,
+    })
 }
 
 /// An inventory row; what shoppers see of it is not a row's to say.
