@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use flashsale_engine::sale::{LARGEST, Problem, Sale, read};
+use flashsale_engine::sale::{LARGEST, MOST, Problem, Sale, read};
 
 use crate::exit::{Exit, Failure};
 
@@ -17,15 +17,25 @@ pub fn text(file: &str) -> Result<String, Failure> {
     let about = fs::metadata(file)
         .map_err(|error| Failure::new(Exit::BadFile, format!("{file}: {error}")).help("flashsale init sale.yaml"))?;
     if about.len() > LARGEST as u64 {
-        return Err(Failure::new(Exit::BadFile, format!("{file}: {} bytes, at most 1 MiB is read", about.len())));
+        return Err(Failure::new(Exit::BadFile, format!("{file}: {} bytes", about.len())).help("at most 1 MiB is read"));
     }
     let bytes = fs::read(file).map_err(|error| Failure::new(Exit::BadFile, format!("{file}: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| Failure::new(Exit::BadFile, format!("{file}: not UTF-8 text: {error}")))
+    String::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let (line, column) =
+            (before.split('\n').count(), before.rsplit('\n').next().unwrap_or_default().chars().count());
+        Failure::new(Exit::BadFile, format!("{file}:{line}:{}: not UTF-8 text", column + 1))
+            .help("save the file as UTF-8")
+    })
 }
 
 /// All complaints in one failure.
 pub fn complain(problems: &[Problem]) -> Failure {
     let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    let count = if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        count if count > MOST => format!("more than {MOST} problems"),
+        count => format!("{count} problems"),
+    };
     Failure::new(Exit::BadFile, format!("{count}\n\n{}", list.join("\n\n")))
 }

@@ -6,16 +6,18 @@
 pub enum Kind {
     /// Further keys.
     Map,
-    /// Entries; their keys stand under `path[]`.
-    List,
+    /// Entries, between so many; their keys stand under `path[]`.
+    List(usize, usize),
     /// Any text.
     Text,
     /// `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`
     Name,
     /// A whole number between the two.
     Integer(i64, i64),
-    /// `250ms`, `10s`, `2m`, `1h30m`
+    /// `250ms`, `10s`, `2m`, `1h30m`; above zero.
     Duration,
+    /// A duration that may be zero: a moment after the opening.
+    Moment,
     /// `N/s`, `N/min`, `N/h`
     Rate,
     /// `20%`
@@ -34,6 +36,32 @@ pub enum Kind {
     Secret,
     /// Whatever it is, it is passed on.
     Any,
+}
+
+impl Kind {
+    /// What to write where this belongs.
+    #[must_use]
+    pub fn takes(self) -> String {
+        let text = match self {
+            Self::Map => "`key: value` lines below it",
+            Self::List(..) => "`- ` entries below it",
+            Self::Text => "text",
+            Self::Name => "a name of letters, digits, `.`, `_` and `-`, at most 63, a letter or digit first",
+            Self::Integer(least, most) => return format!("a whole number from {least} to {most}"),
+            Self::Duration => "a duration with its unit: 250ms, 10s, 2m, 1h30m; above 0, at most 720h",
+            Self::Moment => "a duration with its unit: 0s, 250ms, 10s; at most 720h",
+            Self::Rate => "a rate: 1000/s, 100/min, 5/h",
+            Self::Share => "a share from 0% to 100%: 20%, 99.9%",
+            Self::Money => "\"12.34 USD\"",
+            Self::Time => "2026-11-27T17:00:00Z, 2026-11-27T12:00[America/New_York] or \"in 10s\"",
+            Self::Zone => "an IANA zone: America/New_York",
+            Self::Address => "an address and a port: \"127.0.0.1:8080\"",
+            Self::Choice(words) => return format!("one of {}", words.join(", ")),
+            Self::Secret => "{ env: NAME } or { file: PATH }",
+            Self::Any => "keys of your own: { colour: red }",
+        };
+        text.to_owned()
+    }
 }
 
 /// One key.
@@ -67,7 +95,7 @@ pub const KEYS: &[Key] = &[
     key("opens_at", Kind::Time, None, "When it opens; without it, as soon as it is ready."),
     key("timezone", Kind::Zone, None, "A zone that people see beside UTC."),
     key("duration", Kind::Duration, Some("30m"), "From opening to closing (customer: 30 minutes)."),
-    must("items", Kind::List, "What is sold."),
+    must("items", Kind::List(1, 1_000), "What is sold."),
     must("items[].sku", Kind::Name, "Its SKU, unique in the sale."),
     key("items[].name", Kind::Text, None, "For people; the SKU when absent."),
     must("items[].stock", Kind::Integer(1, 100_000_000), "Units for sale."),
@@ -125,10 +153,10 @@ pub const KEYS: &[Key] = &[
     key("engine.gateways", Kind::Integer(1, 64), Some("1"), "Gateway threads."),
     key("engine.reply_within", Kind::Duration, Some("1s"), "How long a reserve waits before it answers 202."),
     key("engine.cors", Kind::Map, None, "Browsers."),
-    key("engine.cors.origins", Kind::List, None, "Origins that may call; \"*\" for any."),
+    key("engine.cors.origins", Kind::List(0, 100), None, "Origins that may call; \"*\" for any."),
     key("engine.cors.origins[]", Kind::Text, None, "An origin, https://shop.example."),
     key("engine.tokens", Kind::Map, None, "Shoppers' tokens."),
-    key("engine.tokens.keys", Kind::List, None, "At most four, for rotation; without any, one is made at `up`."),
+    key("engine.tokens.keys", Kind::List(0, 4), None, "For rotation; without any, one is made at `up`."),
     must("engine.tokens.keys[].kid", Kind::Name, "Key id; tokens must name it."),
     must("engine.tokens.keys[].algorithm", Kind::Choice(&["HS256", "EdDSA"]), "Of its signatures."),
     must("engine.tokens.keys[].key", Kind::Secret, "The secret (HS256, base64) or the public key (EdDSA, PEM)."),
@@ -151,11 +179,11 @@ pub const KEYS: &[Key] = &[
     key("crowd.connections", Kind::Integer(1, 10_000), Some("64"), "Sockets."),
     key(
         "crowd.arrivals",
-        Kind::List,
+        Kind::List(0, 1_000),
         None,
         "Arrival rates over time, straight lines between the points; without any, a storm of 15 s.",
     ),
-    must("crowd.arrivals[].at", Kind::Duration, "After the opening."),
+    must("crowd.arrivals[].at", Kind::Moment, "After the opening."),
     must("crowd.arrivals[].looks", Kind::Rate, "Availability reads."),
     must("crowd.arrivals[].reserves", Kind::Rate, "Reserves."),
     key("crowd.people", Kind::Map, None, "What people do once they hold a unit."),
@@ -163,12 +191,12 @@ pub const KEYS: &[Key] = &[
     key("crowd.people.pay", Kind::Share, Some("85%"), "Share that pays."),
     key("crowd.people.cancel", Kind::Share, Some("5%"), "Share that gives the unit back; the rest walks away."),
     key("crowd.people.declined", Kind::Share, Some("5%"), "Of those who pay, whose card is declined at first."),
-    key("crowd.bots", Kind::List, None, "Labelled bots."),
+    key("crowd.bots", Kind::List(0, 100), None, "Labelled bots."),
     must("crowd.bots[].family", Kind::Choice(&["hammer", "swarm", "retrier", "hoarder"]), "What it does."),
     must("crowd.bots[].share", Kind::Share, "Of all reserves."),
     key("crowd.bots[].identities", Kind::Integer(1, 1_000_000), Some("100"), "Identities it uses."),
     key("report", Kind::Map, None, "What is written afterwards."),
-    key("report.formats", Kind::List, None, "Without any, all three."),
+    key("report.formats", Kind::List(0, 3), None, "Without any, all three."),
     key("report.formats[]", Kind::Choice(&["html", "md", "json"]), None, "A format."),
 ];
 

@@ -17,5 +17,5 @@ pub mod values;
 pub use definition::Definition;
 pub use frozen::{Addresses, Folder, Frozen};
 pub use problem::Problem;
-pub use read::{LARGEST, Sale, Source, read};
+pub use read::{LARGEST, MOST, Sale, Source, read};
 pub use schema::schema;

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// Characters of a line that are shown.
+const SHOWN: usize = 100;
+
 /// One complaint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -36,8 +39,11 @@ impl fmt::Display for Problem {
         if self.line > 0 {
             let number = self.line.to_string();
             let margin = " ".repeat(number.len());
-            let text: String = self.text.chars().take(100).collect();
-            let caret = " ".repeat(self.column.saturating_sub(1).min(100));
+            // A long line is shown around the place; a tab or an escape sequence must not move the mark.
+            let skipped = if self.column > SHOWN { self.column - SHOWN / 2 } else { 0 };
+            let shown = self.text.chars().skip(skipped).take(SHOWN);
+            let text: String = shown.map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+            let caret = " ".repeat(self.column.saturating_sub(1 + skipped));
             write!(out, "\n {margin} |\n {number} | {text}\n {margin} | {caret}^")?;
         }
         if !self.help.is_empty() {

@@ -6,12 +6,20 @@ use serde_yaml::Value;
 
 use super::build::build;
 use super::definition::Definition;
-use super::keys::{self, KEYS, Kind, below, find, pattern};
-use super::places::{Place, Places, places};
+use super::keys::{KEYS, Kind, below, find, pattern};
+use super::places::{Place, Places, VALID, places};
 use super::problem::Problem;
 
 /// The largest sale file, bytes.
 pub const LARGEST: usize = 1 << 20;
+
+/// The most complaints about one file.
+pub const MOST: usize = 20;
+/// Characters of a value that a complaint repeats.
+const REPEATED: usize = 200;
+
+/// A longer word is no key that was mistyped.
+const LONGEST_KEY: usize = 64;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -41,7 +49,7 @@ pub fn read(text: &str, file: &str, sets: &[String]) -> Result<Sale, Vec<Problem
     let mut reader = Reader::new(text, file);
     if text.len() > LARGEST {
         reader.complain("", format!("the file has {} bytes", text.len()), "at most 1 MiB");
-        return Err(reader.problems);
+        return Err(reader.complaints());
     }
     reader.places = places(text);
     let wrong = std::mem::take(&mut reader.places.wrong);
@@ -49,17 +57,22 @@ pub fn read(text: &str, file: &str, sets: &[String]) -> Result<Sale, Vec<Problem
         reader.complain_at(&path, place, message, help);
     }
     if !reader.problems.is_empty() {
-        return Err(reader.problems);
+        return Err(reader.complaints());
     }
-    reader.root = match serde_yaml::from_str::<Value>(text) {
-        Ok(Value::Null) => Value::Mapping(serde_yaml::Mapping::new()),
-        Ok(root) => root,
+    match serde_yaml::from_str::<Value>(text) {
+        Ok(root @ Value::Mapping(_)) => reader.root = root,
+        Ok(Value::Null) => {
+            reader.complain("", "the file says nothing", "`sale:` and `items:`; flashsale init shows all")
+        }
+        Ok(_) => reader.complain("", "a sale is written in keys", "`sale: sneaker-drop` and `items:` lines"),
         Err(error) => {
             let place = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            reader.complain_at("", place, error.to_string(), "valid YAML".to_owned());
-            return Err(reader.problems);
+            reader.complain_at("", place, error.to_string(), VALID.to_owned());
         }
-    };
+    }
+    if !reader.problems.is_empty() {
+        return Err(reader.complaints());
+    }
     for set in sets {
         reader.set(set);
     }
@@ -68,10 +81,7 @@ pub fn read(text: &str, file: &str, sets: &[String]) -> Result<Sale, Vec<Problem
     let definition = build(&mut reader);
     match definition {
         Some(definition) if reader.problems.is_empty() => Ok(Sale { definition, resolved: reader.resolved }),
-        _ => {
-            reader.problems.sort_by_key(|problem| (problem.line, problem.column));
-            Err(reader.problems)
-        }
+        _ => Err(reader.complaints()),
     }
 }
 
@@ -82,6 +92,7 @@ pub(super) struct Reader {
     places: Places,
     root: Value,
     set: Vec<String>,
+    untold: usize,
     pub(super) problems: Vec<Problem>,
     pub(super) resolved: BTreeMap<String, (String, Source)>,
 }
@@ -94,83 +105,131 @@ impl Reader {
             places: Places::default(),
             root: Value::Null,
             set: Vec::new(),
+            untold: 0,
             problems: Vec::new(),
             resolved: BTreeMap::new(),
         }
     }
 
-    /// Complains about a path; where it is missing, about the nearest thing above it.
+    /// Complains about a path; where it is missing, about the nearest thing above it that the file names.
     pub(super) fn complain(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        if self.set.iter().any(|set| set == path) {
+            // The file's line says something else.
+            return self.complain_at(path, (0, 0), format!("{} (from --set)", message.into()), help.into());
+        }
         let mut above = path;
         let place = loop {
             match self.places.of.get(above) {
-                Some(place) => break *place,
-                None if above.is_empty() => break (0, 0),
-                None => above = above.rfind(['.', '[']).map_or("", |at| &above[..at]),
+                Some(place) if !above.is_empty() || path.is_empty() => break *place,
+                _ if above.is_empty() => break (0, 0),
+                _ => above = above.rfind(['.', '[']).map_or("", |at| &above[..at]),
             }
         };
         self.complain_at(path, place, message.into(), help.into());
     }
 
+    fn complain_flag(&mut self, message: String, help: &str) {
+        self.complain_at("", (0, 0), message, help.to_owned());
+    }
+
+    /// Whether nothing was complained about these.
+    pub(super) fn sound(&self, paths: &[&str]) -> bool {
+        !self.problems.iter().any(|problem| paths.contains(&problem.path.as_str()))
+    }
+
     fn complain_at(&mut self, path: &str, place: Place, message: String, help: String) {
+        if self.problems.len() >= MOST {
+            self.untold += 1;
+            return;
+        }
+        let (path, message) = (plain(path), plain(&message));
         let (line, column) = place;
         let text = line.checked_sub(1).and_then(|line| self.lines.get(line)).cloned().unwrap_or_default();
-        let (file, path) = (self.file.clone(), path.to_owned());
+        let file = self.file.clone();
         self.problems.push(Problem { file, line, column, path, text, message, help });
+    }
+
+    /// All of them in the file's order, and how many more there were.
+    fn complaints(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        if self.untold > 0 {
+            let (file, message) = (self.file, format!("and {} more", self.untold));
+            let (path, text, help) = (String::new(), String::new(), String::new());
+            self.problems.push(Problem { file, line: 0, column: 0, path, text, message, help });
+        }
+        self.problems
     }
 
     /// `--set key.path=value`.
     fn set(&mut self, set: &str) {
         let Some((path, text)) = set.split_once('=') else {
-            return self.complain("", format!("--set {set} has no ="), "--set key.path=value");
+            return self.complain_flag(format!("--set {set} has no ="), "--set key.path=value");
         };
-        if find(&pattern(path)).is_none_or(|key| matches!(key.kind, Kind::Map | Kind::List)) {
-            let near = nearest(path, KEYS.iter().map(|key| key.path));
-            return self.complain("", format!("--set {path}: no such key"), near);
-        }
-        let value = serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+        let Some(key) = find(&pattern(path)).filter(|key| !matches!(key.kind, Kind::Map | Kind::List(..))) else {
+            let near = nearest(path, KEYS.iter().map(|key| key.path)).unwrap_or("a path of the file's keys");
+            return self.complain_flag(format!("--set {path}: no such key"), near);
+        };
+        let parsed = serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+        let value = match (key.kind, parsed) {
+            (_, parsed @ (Value::String(_) | Value::Null)) => parsed,
+            (Kind::Integer(..) | Kind::Secret | Kind::Any, parsed) => parsed,
+            // A shell has no quotes to say that 007 is a name.
+            _ => Value::String(text.to_owned()),
+        };
         if put(&mut self.root, path, value) {
             self.set.push(path.to_owned());
         } else {
-            self.complain("", format!("--set {path}: there is no such entry in the file"), "a path that exists");
+            self.complain_flag(format!("--set {path}: there is no such entry in the file"), "a path that exists");
         }
     }
 
     /// Unknown keys, and maps and lists that are none.
     fn structure(&mut self, path: &str, value: &Value) {
-        let known = find(&pattern(path)).map_or(Kind::Map, |key| key.kind);
-        let entries = KEYS.iter().any(|key| keys::parent_of(key.path) == pattern(path) && path.ends_with(']'));
-        match (known, value) {
-            (Kind::Any, _) => {}
-            (_, Value::Mapping(map)) if known == Kind::Map || entries => {
-                for (name, inner) in map {
-                    let Some(name) = name.as_str() else {
-                        self.complain(path, "a key that is not text", "text keys");
-                        continue;
-                    };
-                    let full = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                    let parent = pattern(path);
-                    if below(&parent).any(|key| key.path == pattern(&full)) {
-                        self.structure(&full, inner);
-                    } else {
-                        let short = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
-                        let near = nearest(name, below(&parent).map(|key| short(key.path)));
-                        self.complain(&full, format!("unknown key {name}"), near);
-                    }
-                }
+        let kind = find(&pattern(path)).map_or(Kind::Map, |key| key.kind);
+        match (kind, value) {
+            // `key:` alone is as good as absent; an entry is there to say something.
+            (_, Value::Null) if kind != Kind::Map && path.ends_with(']') => {
+                self.complain(path, "this entry is empty", kind.takes());
             }
-            (Kind::List, Value::Sequence(list)) => {
-                for (place, inner) in list.iter().enumerate() {
+            (Kind::Any | Kind::Secret, _) | (_, Value::Null) => {}
+            (Kind::Map, Value::Mapping(map)) => self.keys(path, map),
+            (Kind::List(least, most), Value::Sequence(list)) => {
+                if !(least..=most).contains(&list.len()) {
+                    self.complain(
+                        path,
+                        format!("{} entries", list.len()),
+                        match least {
+                            0 => format!("at most {most} of them"),
+                            _ => format!("from {least} to {most} of them"),
+                        },
+                    );
+                }
+                for (place, inner) in list.iter().enumerate().take(most) {
                     self.structure(&format!("{path}[{place}]"), inner);
                 }
             }
-            (Kind::Map, Value::Null) if !path.is_empty() => {}
-            (Kind::Map, _) => self.complain(path, "this takes further keys", "`key: value` lines below it"),
-            (Kind::List, _) => self.complain(path, "this takes a list", "`- ` entries below it"),
-            (Kind::Secret, Value::Mapping(_)) => {}
-            (_, Value::Mapping(_) | Value::Sequence(_)) => self.complain(path, "this takes one value", "one value"),
-            _ if entries => self.complain(path, "this entry takes keys", "`key: value` pairs"),
+            (Kind::Map, _) => self.complain(path, "this takes further keys", kind.takes()),
+            (Kind::List(..), _) => self.complain(path, "this takes a list", kind.takes()),
+            (_, Value::Mapping(_) | Value::Sequence(_)) => self.complain(path, "this takes one value", kind.takes()),
             _ => {}
+        }
+    }
+
+    fn keys(&mut self, path: &str, map: &serde_yaml::Mapping) {
+        let parent = pattern(path);
+        for (name, inner) in map {
+            let Some(name) = name.as_str() else {
+                let name = serde_yaml::to_string(name).unwrap_or_default();
+                let full = if path.is_empty() { name } else { format!("{path}.{name}") };
+                self.complain(full.trim_end(), "a key that is not text", "`key: value`, the key a word");
+                continue;
+            };
+            let full = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            if below(&parent).any(|key| key.path == pattern(&full)) {
+                self.structure(&full, inner);
+            } else {
+                self.complain(&full, format!("unknown key {name}"), instead(name, &parent));
+            }
         }
     }
 
@@ -184,24 +243,35 @@ impl Reader {
         self.value(path).and_then(Value::as_sequence).map_or(0, Vec::len)
     }
 
-    /// A value as written, from the file or the table; what is required and missing is complained about.
+    /// A value as written, from the file or the table; what is required and missing, or of another type, is complained
+    /// about.
     pub(super) fn text(&mut self, path: &str) -> Option<String> {
         let key = find(&pattern(path))?;
         if let Some(value) = self.value(path) {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-                Value::Bool(flag) => flag.to_string(),
+            let number = matches!(key.kind, Kind::Integer(..));
+            let words = matches!(key.kind, Kind::Name | Kind::Text);
+            let (text, wrong) = match value {
+                Value::String(text) => (text.clone(), number.then(|| format!("\"{text}\" is text, not a number"))),
+                Value::Number(read) => (read.to_string(), words.then(|| format!("{read} is read as a number"))),
+                Value::Bool(read) => {
+                    (read.to_string(), words.then(|| format!("{read} is read as yes or no, not text")))
+                }
                 _ => return None,
             };
+            if let Some(wrong) = wrong {
+                let help =
+                    if words { "it in quotes".to_owned() } else { format!("{}, without quotes", key.kind.takes()) };
+                self.complain(path, wrong, help);
+                return None;
+            }
             let line = self.places.of.get(path).map_or(0, |place| place.0);
             let source = if self.set.iter().any(|set| set == path) { Source::Flag } else { Source::File(line) };
             self.resolved.insert(path.to_owned(), (text.clone(), source));
             return Some(text);
         }
-        if key.required {
-            self.complain(path, format!("{} is missing", key.path), key.about);
-            return None;
+        let above = path.rfind('.').map(|at| &path[..at]);
+        if key.required && above.is_none_or(|above| self.sound(&[above])) {
+            self.complain(path, "this key is missing", format!("{}: {}", last(key.path), key.kind.takes()));
         }
         let text = key.default?.to_owned();
         self.resolved.insert(path.to_owned(), (text.clone(), Source::Default));
@@ -209,14 +279,39 @@ impl Reader {
     }
 }
 
-/// The nearest known word, and all of them when there are few.
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.collect();
-    let best = known.iter().min_by_key(|candidate| strsim::damerau_levenshtein(word, candidate));
-    match best {
-        Some(best) if strsim::damerau_levenshtein(word, best) <= 3 => (*best).to_owned(),
-        _ => format!("one of {}", known.join(", ")),
+/// On one line, and not longer than one reads.
+fn plain(text: &str) -> String {
+    let shown = text.chars().take(REPEATED).map(|letter| if letter.is_control() { ' ' } else { letter });
+    let rest = if text.chars().nth(REPEATED).is_some() { "..." } else { "" };
+    shown.chain(rest.chars()).collect()
+}
+
+/// A key's own name.
+fn last(path: &'static str) -> &'static str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// What to write in place of an unknown key: where a key of this name belongs, the nearest known one, or all there are.
+fn instead(name: &str, parent: &str) -> String {
+    let known = || below(parent).map(|key| last(key.path));
+    if let Some(elsewhere) = KEYS.iter().find(|key| last(key.path) == name) {
+        return format!("it as {}", elsewhere.path);
     }
+    nearest(name, known()).map_or_else(|| format!("one of {}", known().collect::<Vec<_>>().join(", ")), str::to_owned)
+}
+
+/// The known word that was probably meant: a third of the letters may differ.
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = word.chars().count();
+    if letters > LONGEST_KEY {
+        return None;
+    }
+    let allowed = (letters / 3).clamp(1, 3);
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }
 
 /// `items[0].stock` in steps.

@@ -63,6 +63,9 @@ const CURRENCIES: &[(&str, u32)] = &[
     ("TND", 3),
 ];
 
+/// Digits before an amount's decimals.
+pub const WHOLE: usize = 12;
+
 /// `250ms`, `10s`, `2m`, `1h30m`: units are required, largest first.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
@@ -95,19 +98,21 @@ pub fn duration(text: &str) -> Option<Duration> {
 #[must_use]
 pub fn rate(text: &str) -> Option<u32> {
     let (count, unit) = text.split_once('/')?;
-    let seconds = match unit.trim() {
+    let seconds = match unit {
         "s" => 1,
         "min" => 60,
         "h" => 3_600,
         _ => return None,
     };
-    count.trim().parse::<u32>().ok().map(|count| count.div_ceil(seconds))
+    count.parse::<u32>().ok().filter(|_| digits(count)).map(|count| count.div_ceil(seconds))
 }
 
 /// `20%` or `99.9%` as 0 to 1.
 #[must_use]
 pub fn share(text: &str) -> Option<f64> {
-    let value: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
+    let number = text.strip_suffix('%')?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let value: f64 = number.parse().ok().filter(|_| whole.len() <= 3 && digits(whole) && digits(part))?;
     (0.0..=100.0).contains(&value).then_some(value / 100.0)
 }
 
@@ -126,15 +131,29 @@ pub fn money(text: &str) -> Result<Amount, String> {
         0 => format!("\"1234 {currency}\" ({currency} has no decimals)"),
         _ => format!("\"12.{} {currency}\" ({currency} has {decimals} decimals)", "3".repeat(decimals as usize)),
     };
-    let (whole, part) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 12 || part.len() != decimals as usize || !digits(whole) || !digits(part) {
+    let (whole, part) = match decimals {
+        0 => (number, None),
+        _ => number.split_once('.').map_or((number, Some("")), |(whole, part)| (whole, Some(part))),
+    };
+    let fits = part.is_none_or(|part| part.len() == decimals as usize && digits(part));
+    if whole.len() > WHOLE || !digits(whole) || !fits {
         return Err(shape());
     }
+    let part = part.unwrap_or_default();
     let minor = format!("{whole}{part}").parse::<i64>().map_err(|_| shape())?;
     let mut code = [0; 3];
     code.copy_from_slice(currency.as_bytes());
     Ok(Amount { minor, currency: code })
+}
+
+/// The currencies of so many decimals.
+pub fn currencies(decimals: u32) -> impl Iterator<Item = &'static str> {
+    CURRENCIES.iter().filter(move |(_, known)| *known == decimals).map(|(code, _)| *code)
+}
+
+/// One digit or more, and nothing else: no sign, no space.
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A name: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`.
@@ -156,7 +175,10 @@ pub fn time(text: &str) -> Result<OpensAt, String> {
         return Ok(OpensAt::At(at));
     }
     let Some((civil, zone)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) else {
-        return Err("2026-11-27T17:00:00Z, or 2026-11-27T12:00[America/New_York]: an offset or a zone is needed".into());
+        return Err(
+            "2026-11-27T17:00:00Z, or 2026-11-27T12:00[America/New_York]: a day that exists, with an offset or a zone"
+                .into(),
+        );
     };
     if let Ok(zoned) = text.parse::<Zoned>()
         && civil.parse::<DateTime>().is_err()
