@@ -19,6 +19,7 @@ use crate::allocator::nudges;
 use crate::allocator::service::{Options, Ports, Service, WriterError};
 use crate::allocator::takeover::Claim;
 use crate::gateway::batch::{Batcher, Parts as BatcherParts};
+use crate::gateway::connection::Limits;
 use crate::gateway::desk::Shared;
 use crate::gateway::gate::GateFlag;
 use crate::gateway::gauges::GatewayGauges;
@@ -94,6 +95,11 @@ impl From<WriterError> for ServeError {
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(folder: Folder, stop: CancellationToken) -> Result<(), ServeError> {
+    serve_within(folder, Limits::default(), stop).await
+}
+
+/// The same with other limits for connections; its errors are the same too.
+pub async fn serve_within(folder: Folder, limits: Limits, stop: CancellationToken) -> Result<(), ServeError> {
     let frozen = Arc::new(folder.read_frozen()?);
     let _lock = lock(&folder)?;
     let engine = &frozen.definition.engine;
@@ -103,7 +109,7 @@ pub async fn serve(folder: Folder, stop: CancellationToken) -> Result<(), ServeE
         .await
         .map_err(|error| in_use(engine.operator_listen, error))?;
     let stores = Arc::new(Stores::open(&folder.run(frozen.run)).await?);
-    let parts = Assembly::new(&folder, frozen, stores).await?;
+    let parts = Assembly::new(&folder, frozen, stores, limits).await?;
     let addresses = Addresses { listen, operator: operator.local_addr()?, pid: std::process::id() };
     let (gateways, stop_gateways) = (parts.gateways(first, listen)?, parts.stop_gateways.clone());
     parts.background(&folder);
@@ -148,7 +154,6 @@ struct Assembly {
     clock: Arc<dyn Clock>,
     console: Arc<Console>,
     gauges: Arc<Gauges>,
-    board: Arc<Board>,
     gate: Arc<GateFlag>,
     publisher: Arc<Publisher>,
     shared: Shared,
@@ -172,7 +177,12 @@ struct Writing {
 }
 
 impl Assembly {
-    async fn new(folder: &Folder, frozen: Arc<Frozen>, stores: Arc<Stores>) -> Result<Self, ServeError> {
+    async fn new(
+        folder: &Folder,
+        frozen: Arc<Frozen>,
+        stores: Arc<Stores>,
+        limits: Limits,
+    ) -> Result<Self, ServeError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let console = Arc::new(Console::default());
         let gauges = Arc::new(Gauges::default());
@@ -221,7 +231,7 @@ impl Assembly {
             payments: stores.payments.clone(),
             clock: Arc::clone(&clock),
             ids: ids.clone(),
-            facts: Arc::new(facts(&frozen)),
+            facts: Arc::new(facts(&frozen, limits)),
         };
         let gateway_gauges: Vec<Arc<GatewayGauges>> =
             (0..definition.engine.gateways.max(1)).map(|_| Arc::default()).collect();
@@ -258,7 +268,6 @@ impl Assembly {
             clock,
             console,
             gauges,
-            board,
             gate,
             publisher,
             shared,
@@ -348,7 +357,6 @@ impl Assembly {
         self.tasks.spawn(reconciler::follow_gate(Arc::clone(&history), Arc::clone(&self.gate), stop.clone()));
         self.tasks.spawn(nudges::notices(self.cache.clone(), Arc::clone(&self.nudge), stop.clone()));
         self.tasks.spawn(nudges::sweep(history, Arc::clone(&self.clock), Arc::clone(&self.nudge), stop.clone()));
-        let _ = &self.board;
     }
 
     /// Starts the writer on a thread of its own.

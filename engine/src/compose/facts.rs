@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::ServeError;
 use super::stores::prices;
+use crate::gateway::connection::Limits;
 use crate::gateway::desk::Facts;
 use crate::gateway::openapi;
 use crate::record::Define;
@@ -21,7 +22,7 @@ pub(super) fn define(frozen: &Frozen) -> Result<Define, ServeError> {
     })
 }
 
-pub(super) fn facts(frozen: &Frozen) -> Facts {
+pub(super) fn facts(frozen: &Frozen, limits: Limits) -> Facts {
     let definition = &frozen.definition;
     let product = |item: &crate::sale::definition::Item| {
         serde_json::json!({
@@ -45,5 +46,6 @@ pub(super) fn facts(frozen: &Frozen) -> Facts {
         reply_within: definition.engine.reply_within,
         pay_within: definition.payments.reply_within,
         origins: definition.engine.cors_origins.clone(),
+        limits,
     }
 }

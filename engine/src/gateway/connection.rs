@@ -6,14 +6,17 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, HeaderValue, ORIGIN, VARY};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, HOST, HeaderValue, ORIGIN, VARY};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,22 +24,38 @@ use tokio_util::task::TaskTracker;
 use super::desk::Desk;
 use super::problem::{Answer, json, problem};
 use super::routes::{Found, Route, find};
+use super::socket::Together;
 use super::{availability, checkout, reservations, reserve};
 
-/// Connections of one thread; beyond it a new one is told 503 and closed.
-const CONNECTIONS: u64 = 16_384;
 /// Header bytes of one request; beyond it 431.
 const HEADER_BYTES: usize = 16 << 10;
 /// Header lines of one request; beyond it 431.
 const HEADERS: usize = 64;
 /// Body bytes of one request; beyond it 413.
 const BODY_BYTES: usize = 8 << 10;
-/// How long a request may take to arrive: the customer's 10 s against slow senders.
-const ARRIVE: Duration = Duration::from_secs(10);
 /// How long a stop waits for answers that are on their way.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long, and through how much more, the client of a finished connection may read its last answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 << 10;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
+
+/// What a thread grants its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections of one thread; beyond it a new one is told 503 and closed.
+    pub connections: u64,
+    /// How long a request's head may take to arrive, and its body again as long; also how long a connection may idle.
+    pub arrive: Duration,
+}
+
+impl Default for Limits {
+    /// The customer's 10 s against slow senders.
+    fn default() -> Self {
+        Self { connections: 16_384, arrive: Duration::from_secs(10) }
+    }
+}
 
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -68,8 +87,8 @@ pub async fn serve(listener: TcpListener, desk: Rc<Desk>, stop: CancellationToke
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        if desk.gauges.connections.load(Relaxed) >= CONNECTIONS {
-            let _ = stream.try_write(FULL);
+        if desk.gauges.connections.load(Relaxed) >= desk.shared.facts.limits.connections {
+            tell_full(stream);
             continue;
         }
         let _ = stream.set_nodelay(true);
@@ -84,64 +103,104 @@ pub async fn serve(listener: TcpListener, desk: Rc<Desk>, stop: CancellationToke
     let _ = tokio::time::timeout(DRAIN, open.wait()).await;
 }
 
+/// Writes to the socket itself: the runtime does not know yet that a new one can be written to.
+fn tell_full(stream: TcpStream) {
+    use std::io::Write as _;
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write_all(FULL);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
+}
+
 async fn converse(stream: TcpStream, desk: &Rc<Desk>, stop: &CancellationToken) {
     let service = service_fn(|request| {
         let desk = Rc::clone(desk);
         async move { Ok::<_, Infallible>(answer(&desk, request).await) }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(ARRIVE)
+        .header_read_timeout(desk.shared.facts.limits.arrive)
         .max_headers(HEADERS)
         .max_buf_size(HEADER_BYTES)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+        .serve_connection(Together::new(stream), service);
     tokio::select! {
         // A broken connection is its client's affair.
-        _ = connection.as_mut() => {}
+        _ = &mut connection => linger(connection.into_parts().io.into_inner()).await,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             let _ = tokio::time::timeout(DRAIN, connection).await;
         }
     }
 }
 
-async fn answer(desk: &Rc<Desk>, request: Request<Incoming>) -> Answer {
-    let begun = Instant::now();
-    let (head, body) = request.into_parts();
-    if head.method == Method::OPTIONS && !desk.shared.facts.origins.is_empty() {
-        return preflight(desk, &head.headers);
-    }
-    let (route, parameter) = match find(&head.method, head.uri.path()) {
-        Found::Route(route, parameter) => (route, parameter),
-        Found::OtherMethod(methods) => return other_method(&methods),
-        Found::Nothing => return problem("not_found", "no such path; see /openapi.json", None),
-    };
-    let body = match read(body).await {
-        Ok(body) => body,
-        Err(answer) => {
-            desk.gauges.answered(route, answer.status().as_u16(), begun.elapsed());
-            return answer;
+/// A socket that is closed with bytes unread is reset, and the reset may overtake the last answer: what the client still
+/// sends is thrown away until it has closed too.
+async fn linger(mut stream: TcpStream) {
+    let mut unread = [0; 4_096];
+    let thrown_away = async {
+        let mut left = LINGER_BYTES;
+        while let Ok(count @ 1..) = stream.read(&mut unread).await {
+            left = left.saturating_sub(count);
+            if left == 0 {
+                return;
+            }
         }
     };
-    let mut answer = match route {
+    let _ = tokio::time::timeout(LINGER, thrown_away).await;
+}
+
+async fn answer(desk: &Rc<Desk>, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let mut answer = if !one_host(&head) {
+        problem("bad_request", "HTTP/1.1 takes one Host header with a host in it", None)
+    } else if head.method == Method::OPTIONS && !desk.shared.facts.origins.is_empty() {
+        preflight()
+    } else {
+        match find(&head.method, head.uri.path()) {
+            Found::Route(route, parameter) => routed(desk, &head, route, parameter, body).await,
+            Found::OtherMethod(methods) => other_method(methods),
+            Found::Nothing => problem("not_found", "no such path; see /openapi.json", None),
+        }
+    };
+    allow_origin(desk, &head.headers, &mut answer);
+    answer
+}
+
+/// RFC 9112, 3.2: without exactly one valid host, two servers on the way may take one request for different ones.
+fn one_host(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => head.version < Version::HTTP_11,
+        (Some(host), None) => host.to_str().is_ok_and(|host| host.parse::<Authority>().is_ok()),
+        _ => false,
+    }
+}
+
+async fn routed(desk: &Rc<Desk>, head: &Parts, route: Route, parameter: &str, body: Incoming) -> Answer {
+    let begun = Instant::now();
+    let answer = match read(body, desk.shared.facts.limits.arrive).await {
+        Ok(body) => dispatch(desk, head, route, parameter, &body).await,
+        Err(answer) => answer,
+    };
+    count(desk, route, &answer, begun);
+    answer
+}
+
+async fn dispatch(desk: &Rc<Desk>, head: &Parts, route: Route, parameter: &str, body: &[u8]) -> Answer {
+    match route {
         Route::Availability => availability::availability(desk, &head.headers, parameter),
-        Route::Reserve => reserve::reserve(desk, &head.headers, parameter, &body).await,
+        Route::Reserve => reserve::reserve(desk, &head.headers, parameter, body).await,
         Route::Products => availability::products(desk, None),
         Route::Product => availability::products(desk, Some(parameter)),
         Route::Request => reservations::request(desk, &head.headers, parameter).await,
         Route::Reservation => reservations::reservation(desk, &head.headers, parameter).await,
         Route::Cancel => reservations::cancel(desk, &head.headers, parameter).await,
         Route::Claim => reservations::claim(desk, &head.headers, parameter).await,
-        Route::Checkout => checkout::checkout(desk, &head.headers, parameter, &body).await,
+        Route::Checkout => checkout::checkout(desk, &head.headers, parameter, body).await,
         Route::OpenApi => json(StatusCode::OK, String::from_utf8_lossy(&desk.shared.facts.openapi).into_owned()),
         Route::Healthz => json(StatusCode::OK, r#"{"alive":true}"#.to_owned()),
         Route::Readyz => availability::ready(desk),
-    };
-    allow_origin(desk, &head.headers, &mut answer);
-    count(desk, route, &answer, begun);
-    answer
+    }
 }
 
 fn count(desk: &Desk, route: Route, answer: &Answer, begun: Instant) {
@@ -153,21 +212,26 @@ fn count(desk: &Desk, route: Route, answer: &Answer, begun: Instant) {
 }
 
 /// A whole body, small and in time; most requests have none.
-async fn read(body: Incoming) -> Result<bytes::Bytes, Answer> {
-    if hyper::body::Body::is_end_stream(&body) {
+async fn read(body: Incoming, within: Duration) -> Result<bytes::Bytes, Answer> {
+    if body.is_end_stream() {
         return Ok(bytes::Bytes::new());
     }
-    match tokio::time::timeout(ARRIVE, Limited::new(body, BODY_BYTES).collect()).await {
-        Err(_) => Err(problem("request_timeout", "the body took longer than 10 s", None)),
+    let too_large = || problem("body_too_large", "a body takes at most 8 KiB", None);
+    if body.size_hint().lower() > BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(within, Limited::new(body, BODY_BYTES).collect()).await {
+        Err(_) => Err(problem("request_timeout", "the body took too long to arrive", None)),
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(problem("body_too_large", "a body takes at most 8 KiB", None))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => Err(problem("bad_request", &format!("the body is broken: {error}"), None)),
     }
 }
 
-fn other_method(methods: &[Method]) -> Answer {
+fn other_method(mut methods: Vec<Method>) -> Answer {
+    if methods.contains(&Method::GET) {
+        methods.push(Method::HEAD);
+    }
     let allowed: Vec<&str> = methods.iter().map(Method::as_str).collect();
     let mut answer = problem("method_not_allowed", &format!("this path takes {}", allowed.join(", ")), None);
     if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
@@ -189,10 +253,9 @@ fn allow_origin(desk: &Desk, headers: &HeaderMap, answer: &mut Answer) {
     }
 }
 
-fn preflight(desk: &Desk, headers: &HeaderMap) -> Answer {
+fn preflight() -> Answer {
     let mut answer = Response::new(Full::new(bytes::Bytes::new()));
     *answer.status_mut() = StatusCode::NO_CONTENT;
-    allow_origin(desk, headers, &mut answer);
     let fields = answer.headers_mut();
     fields.insert("access-control-allow-methods", HeaderValue::from_static("GET, POST, DELETE"));
     fields.insert(

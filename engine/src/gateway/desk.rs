@@ -10,6 +10,7 @@ use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
 use super::batch::Batcher;
+use super::connection::Limits;
 use super::gate::GateFlag;
 use super::gauges::GatewayGauges;
 use super::late::Late;
@@ -41,6 +42,8 @@ pub struct Facts {
     pub pay_within: Duration,
     /// Origins that browsers may call from.
     pub origins: Vec<String>,
+    /// What connections get.
+    pub limits: Limits,
 }
 
 /// What all gateway threads share.
@@ -101,7 +104,8 @@ impl Desk {
     /// The answer to a call without a valid token.
     pub fn caller(&self, headers: &HeaderMap) -> Result<Caller, Answer> {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")));
+        let scheme = header.and_then(|value| value.split_once(' '));
+        let token = scheme.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
         let verified = match token {
             None => Err(crate::token::TokenError::Missing),
             Some(token) => self.verifier.borrow_mut().verify(token.trim()),
@@ -114,14 +118,19 @@ impl Desk {
     /// # Errors
     /// The answer to a malformed `Idempotency-Key`.
     pub fn request(&self, headers: &HeaderMap, caller: &Caller, route: &str) -> Result<(RequestKey, bool), Answer> {
-        let Some(value) = headers.get("idempotency-key") else {
+        let mut values = headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else {
             let count = self.minted.get() + 1;
             self.minted.set(count);
             return Ok((self.shared.ids.minted(self.gateway, self.boot, count), false));
         };
-        let text = value.to_str().unwrap_or_default();
+        let text = if values.next().is_some() { "" } else { value.to_str().unwrap_or_default() };
         if text.is_empty() || text.len() > LONGEST_KEY || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(problem("bad_request", "Idempotency-Key takes 1 to 64 visible ASCII characters", None));
+            return Err(problem(
+                "bad_request",
+                "one Idempotency-Key of 1 to 64 visible ASCII characters is taken",
+                None,
+            ));
         }
         Ok((self.shared.ids.request(&caller.name, route, text), true))
     }

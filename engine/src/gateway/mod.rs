@@ -1,8 +1,8 @@
 //! HTTP for shoppers, and the way into the log: one single-threaded runtime a gateway thread.
 //!
-//! In the order a request flows: [`connection`] (sockets and limits), [`routes`] (the one table), [`desk`] (what a
-//! thread works with), [`availability`], [`reserve`], [`reservations`], [`checkout`], [`problem`] (refusals), [`batch`]
-//! (the way into the log), [`gate`], [`late`], [`tally`], [`gauges`], [`openapi`].
+//! In the order a request flows: [`connection`] (limits), [`socket`] (answers that leave together), [`routes`] (the one
+//! table), [`desk`] (what a thread works with), [`availability`], [`reserve`], [`reservations`], [`checkout`], [`problem`]
+//! (refusals), [`batch`] (the way into the log), [`gate`], [`late`], [`tally`], [`gauges`], [`openapi`].
 
 pub mod availability;
 pub mod batch;
@@ -17,6 +17,7 @@ pub mod problem;
 pub mod reservations;
 pub mod reserve;
 pub mod routes;
+pub mod socket;
 pub mod tally;
 
 use std::net::SocketAddr;
