@@ -7,6 +7,8 @@ mod event;
 mod model;
 mod poller;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod update;
 mod view;
 

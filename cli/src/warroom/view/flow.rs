@@ -13,7 +13,7 @@ use super::{Tone, grouped, panel, style};
 pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let rate = |label: &str, metric: &str| {
         let value = model.metric(metric).map_or("-".to_owned(), grouped);
-        format!("{label:<10} {value:>9} /s")
+        format!("{label:<16} {value:>11} /s")
     };
     let mut lines: Vec<Line<'_>> = [
         rate("reads", name::READ_RATE),
@@ -29,7 +29,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(Paragraph::new(lines).block(panel("flow")), area);
 }
 
-/// `granted 10,000`, `all_held 12,345`: the largest first.
+/// `granted 10,000`, then `all_held 12,345`: the largest first.
 fn outcomes(model: &Model) -> Vec<String> {
     let Some(news) = &model.frame else { return Vec::new() };
     let prefix = format!("{}{{", name::DECISIONS);
@@ -39,6 +39,7 @@ fn outcomes(model: &Model) -> Vec<String> {
         .filter(|(metric, count)| metric.starts_with(&prefix) && **count > 0.0)
         .filter_map(|(metric, count)| Some((metric.split('"').nth(1)?, *count)))
         .collect();
-    found.sort_by(|left, right| right.1.total_cmp(&left.1));
-    found.into_iter().map(|(outcome, count)| format!("{outcome:<16} {:>9}", grouped(count))).collect()
+    // What was granted is never left out.
+    found.sort_by(|left, right| (right.0 == "granted").cmp(&(left.0 == "granted")).then(right.1.total_cmp(&left.1)));
+    found.into_iter().map(|(outcome, count)| format!("{outcome:<16} {:>11} so far", grouped(count))).collect()
 }

@@ -1,6 +1,6 @@
 //! Which sale, which phase, what time; how old the news is; the keys.
 
-use flashsale_core::Phase;
+use flashsale_core::{HaltCause, HaltScope, Phase};
 use flashsale_engine::operator::wire::Status;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,40 +8,30 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
 use super::super::model::{Model, STALE_MS};
-use super::{Tone, clock, style};
+use super::{Tone, ago, clock, fresh, style, utc};
 
-/// Three lines: a box with the sale, its phase and clock.
-pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let Some(news) = &model.frame else {
-        frame.render_widget(Block::bordered().title(" flashsale "), area);
-        return;
-    };
-    let status = &news.status;
-    let (word, tone) = phase(status);
-    let name = if status.rehearsal { format!("{} [REHEARSAL]", status.sale) } else { status.sale.clone() };
-    let line = Line::from(vec![
-        Span::styled(format!(" {word} "), style(model, tone)),
-        Span::raw("  "),
-        Span::styled(timing(status), style(model, Tone::Plain)),
-        Span::raw("  "),
-        Span::styled(trouble(status), style(model, Tone::Bad)),
-    ]);
-    let block = Block::bordered().title(format!(" {name} ")).title_top(age(model).right_aligned());
-    frame.render_widget(Paragraph::new(line).block(block), area);
+/// Lines inside the box: the phase, and one for each trouble.
+pub fn lines(model: &Model) -> u16 {
+    1 + u16::try_from(model.frame.as_ref().map_or(0, |news| trouble(&news.status).len())).unwrap_or(0)
 }
 
-/// One line when there is no room for more.
-pub fn tiny(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let text = match &model.frame {
-        None => "no news yet".to_owned(),
-        Some(news) => {
-            let sold: u32 = news.status.items.iter().map(|item| item.sold).sum();
-            let held: u32 = news.status.items.iter().map(|item| item.held).sum();
-            let stale = if model.stale() { " (old)" } else { "" };
-            format!("{}: sold {sold}, held {held}{stale}\nenlarge to 60x16 or more; q leaves", phase(&news.status).0)
-        }
+/// A box with the sale, its phase, its clock, and what is wrong.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let Some(news) = &model.frame else {
+        let block = Block::bordered().title(" flashsale ").title_top(age(model).right_aligned());
+        return frame.render_widget(Paragraph::new(" NO NEWS YET").block(block), area);
     };
-    frame.render_widget(Paragraph::new(text), area);
+    let status = &news.status;
+    let (word, tone) = phase(model, status);
+    let mut lines = vec![Line::from(vec![
+        Span::styled(format!(" {word} "), style(model, tone)),
+        Span::styled(format!("  {}   {} UTC", timing(status), utc(status.now)), style(model, Tone::Plain)),
+    ])];
+    let alarm = |text: String| Line::styled(format!(" {text} "), style(model, Tone::Bad));
+    lines.extend(trouble(status).into_iter().map(alarm));
+    let name = if status.rehearsal { format!("{} [REHEARSAL]", status.sale) } else { status.sale.clone() };
+    let block = Block::bordered().title(format!(" {name} ")).title_top(age(model).right_aligned());
+    frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
 /// The last line.
@@ -54,47 +44,64 @@ pub fn keys(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(Paragraph::new(keys).style(style(model, Tone::Quiet)), area);
 }
 
-fn age(model: &Model) -> Line<'static> {
+/// How old the news is, or why there is none.
+pub fn age(model: &Model) -> Line<'static> {
     let age = model.age();
-    let seconds = age / 1_000;
     match &model.lost {
         Some(why) => {
-            let why: String = why.chars().take(40).collect();
-            Line::styled(format!(" FEED LOST {seconds} s ago: {why} "), style(model, Tone::Bad))
+            // The last cause says most, and there is room for one.
+            let why: String = why.rsplit(": ").next().unwrap_or(why).chars().take(40).collect();
+            Line::styled(format!(" FEED LOST {}: {why} ", ago(model)), fresh(model, Tone::Bad))
         }
-        None if age > STALE_MS => Line::styled(format!(" OLD: {seconds} s "), style(model, Tone::Bad)),
-        None => Line::styled(format!(" feed {age} ms "), style(model, Tone::Quiet)),
+        None if age > STALE_MS => Line::styled(format!(" OLD NEWS: {} ", ago(model)), fresh(model, Tone::Bad)),
+        None if model.frame.is_none() => Line::styled(" connecting ", fresh(model, Tone::Quiet)),
+        None => Line::styled(format!(" feed {age} ms old "), style(model, Tone::Quiet)),
     }
 }
 
-fn phase(status: &Status) -> (&'static str, Tone) {
+/// The phase in words. The clock of old news stands still: nobody may take it for the sale's.
+pub fn phase(model: &Model, status: &Status) -> (String, Tone) {
+    let (word, tone) = current(status);
+    if model.stale() { (format!("{word}, {}", ago(model)), tone) } else { (word, tone) }
+}
+
+fn current(status: &Status) -> (String, Tone) {
+    let halted = || {
+        let (scope, cause) =
+            status.halt.as_ref().map_or((HaltScope::Reserve, HaltCause::Operator), |halt| (halt.scope, halt.cause));
+        let scope = if scope == HaltScope::All { ", CHECKOUT TOO" } else { "" };
+        let cause = if cause == HaltCause::Invariant { " BY AN INVARIANT" } else { "" };
+        format!("HALTED{cause}{scope}")
+    };
     match status.phase {
-        Phase::Upcoming if status.armed => ("UPCOMING, ARMED", Tone::Good),
-        Phase::Upcoming => ("UPCOMING, NOT ARMED", Tone::Warning),
-        Phase::Live => ("LIVE", Tone::Good),
-        Phase::Halted => ("HALTED", Tone::Bad),
-        Phase::Closed if status.ended => ("ENDED", Tone::Plain),
-        Phase::Closed => ("CLOSED, DRAINING", Tone::Warning),
+        Phase::Upcoming if status.armed => ("UPCOMING, ARMED".to_owned(), Tone::Good),
+        Phase::Upcoming => ("UPCOMING, NOT ARMED".to_owned(), Tone::Warning),
+        Phase::Live => ("LIVE".to_owned(), Tone::Good),
+        Phase::Halted => (halted(), Tone::Bad),
+        Phase::Closed if status.ended => ("ENDED".to_owned(), Tone::Plain),
+        Phase::Closed => ("CLOSED, DRAINING".to_owned(), Tone::Warning),
     }
 }
 
-fn timing(status: &Status) -> String {
+/// Where on its way the sale is.
+pub fn timing(status: &Status) -> String {
     match (status.opened_at, status.opens_at, status.closed_at) {
         (_, _, Some(closed)) => format!("T+{} since it closed", clock(status.now - closed)),
         (Some(opened), _, _) => {
             let left = status.closes_at.map(|closes| format!(", closes in {}", clock((closes - status.now).max(0))));
             format!("T+{}{}", clock(status.now - opened), left.unwrap_or_default())
         }
-        (None, Some(opens), _) if opens > status.now => format!("T-{}", clock(opens - status.now)),
+        (None, Some(opens), _) if opens > status.now => {
+            format!("T-{}, opens at {}", clock(opens - status.now), utc(opens))
+        }
         (None, Some(_), _) => "T0 is past and it is not open".to_owned(),
         (None, None, _) => "opens as soon as it is armed".to_owned(),
     }
 }
 
-fn trouble(status: &Status) -> String {
-    match (&status.stopped, &status.gate) {
-        (Some(stopped), _) => format!(" WRITER STOPPED: {stopped} "),
-        (None, Some(gate)) => format!(" GATE SHUT by {}: {} ", gate.by, gate.reason),
-        (None, None) => String::new(),
-    }
+/// What is wrong, the worst first.
+pub fn trouble(status: &Status) -> Vec<String> {
+    let stopped = status.stopped.as_ref().map(|stopped| format!("WRITER STOPPED: {stopped}"));
+    let gate = status.gate.as_ref().map(|gate| format!("GATE SHUT by {}: {}", gate.by, gate.reason));
+    stopped.into_iter().chain(gate).collect()
 }

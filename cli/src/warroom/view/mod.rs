@@ -7,6 +7,7 @@ mod overlay;
 mod slo;
 mod stock;
 mod timeline;
+mod tiny;
 mod writer;
 
 use ratatui::Frame;
@@ -19,6 +20,8 @@ use super::model::Model;
 
 /// Smaller than this and only the most important line is shown.
 const SMALLEST: (u16, u16) = (60, 16);
+/// Lines of the panel of promises: none is ever cut off.
+const PROMISES: u16 = 5;
 /// From this width on there is room for charts beside the numbers.
 const WIDE: u16 = 120;
 
@@ -26,11 +29,13 @@ const WIDE: u16 = 120;
 pub fn draw(frame: &mut Frame<'_>, model: &Model) {
     let area = frame.area();
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
-        header::tiny(frame, area, model);
+        tiny::draw(frame, area, model);
+        // A question that is asked is shown, whatever the size: the keys answer it.
+        overlay::draw(frame, area, model);
         return;
     }
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(3), Constraint::Min(1), Constraint::Length(1)]).areas(area);
+    let head = Constraint::Length(header::lines(model) + 2);
+    let [head, body, foot] = Layout::vertical([head, Constraint::Min(1), Constraint::Length(1)]).areas(area);
     header::draw(frame, head, model);
     if model.frame.is_none() {
         let why = model.lost.as_deref().unwrap_or("waiting for the engine");
@@ -57,10 +62,10 @@ pub fn text(model: &Model, width: u16, height: u16) -> Result<String, String> {
 }
 
 fn narrow(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let items = u16::try_from(model.frame.as_ref().map_or(1, |frame| frame.status.items.len())).unwrap_or(1);
+    // Trouble takes a line of the outcomes rather than one of the timeline, which says what to do.
+    let flow = if header::lines(model) > 1 { 7 } else { 8 };
     let [top, middle, bottom] =
-        Layout::vertical([Constraint::Length(items.clamp(4, 5) + 2), Constraint::Length(8), Constraint::Min(3)])
-            .areas(area);
+        Layout::vertical([Constraint::Length(PROMISES + 2), Constraint::Length(flow), Constraint::Min(3)]).areas(area);
     let [left, right] = Layout::horizontal([Constraint::Percentage(52), Constraint::Percentage(48)]).areas(top);
     stock::draw(frame, left, model);
     slo::draw(frame, right, model);
@@ -72,9 +77,12 @@ fn narrow(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 
 fn wide(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let items = u16::try_from(model.frame.as_ref().map_or(1, |frame| frame.status.items.len())).unwrap_or(1);
-    let [top, middle, bottom] =
-        Layout::vertical([Constraint::Length(items.clamp(6, 12) + 2), Constraint::Fill(2), Constraint::Fill(1)])
-            .areas(area);
+    let [top, middle, bottom] = Layout::vertical([
+        Constraint::Length(items.saturating_add(2).clamp(8, 14) + 2),
+        Constraint::Fill(2),
+        Constraint::Fill(1),
+    ])
+    .areas(area);
     let [first, second, third, fourth] = Layout::horizontal([Constraint::Ratio(1, 4); 4]).areas(top);
     stock::draw(frame, first, model);
     slo::draw(frame, second, model);
@@ -105,9 +113,11 @@ enum Tone {
 
 /// A tone's style: old data is dimmed whatever it says, and nothing depends on colour alone.
 fn style(model: &Model, tone: Tone) -> Style {
-    if model.stale() {
-        return Style::new().add_modifier(Modifier::DIM);
-    }
+    if model.stale() { Style::new().add_modifier(Modifier::DIM) } else { fresh(model, tone) }
+}
+
+/// A tone's style for what is true now, also when the news is old.
+fn fresh(model: &Model, tone: Tone) -> Style {
     let plain = Style::new();
     match (tone, model.colour) {
         (Tone::Plain, _) | (Tone::Good, false) => plain,
@@ -118,6 +128,27 @@ fn style(model: &Model, tone: Tone) -> Style {
         (Tone::Warning, true) => plain.fg(Color::Yellow),
         (Tone::Bad, true) => plain.fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
     }
+}
+
+/// A latency in the unit that one reads: `31 µs`, `8.4 ms`, `5.02 s`.
+fn latency(millis: f64) -> String {
+    match millis.max(0.0) {
+        millis if millis < 0.999_5 => format!("{:.0} µs", millis * 1_000.0),
+        millis if millis < 99.95 => format!("{millis:.1} ms"),
+        millis if millis < 999.5 => format!("{millis:.0} ms"),
+        millis if millis < 99_950.0 => format!("{:.2} s", millis / 1_000.0),
+        millis => format!("{} s", grouped(millis / 1_000.0)),
+    }
+}
+
+/// What an old value carries with it.
+fn ago(model: &Model) -> String {
+    format!("{} ago", clock(model.age()))
+}
+
+/// A moment of the engine's clock: `17:01:30`.
+fn utc(at: i64) -> String {
+    jiff::Timestamp::from_millisecond(at).map_or("-".to_owned(), |at| at.strftime("%H:%M:%S").to_string())
 }
 
 /// A count with thin groups: `12,345`.

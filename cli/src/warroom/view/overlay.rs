@@ -19,6 +19,9 @@ Changes need --interactive and the sale's name, typed.
 Dimmed numbers are old: their age stands in the upper right.
 Metrics are explained in docs/metrics.md.";
 
+/// Columns of an overlay.
+const WIDTH: u16 = 66;
+
 /// Draws the overlay, if there is one.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let (title, text) = match &model.overlay {
@@ -34,9 +37,16 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
             )
         }
     };
-    let height = u16::try_from(text.lines().count()).unwrap_or(10) + 3;
-    let [row] = Layout::vertical([Constraint::Length(height.min(area.height))]).flex(Flex::Center).areas(area);
-    let [place] = Layout::horizontal([Constraint::Length(66.min(area.width))]).flex(Flex::Center).areas(row);
+    let lines: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
+    let width = WIDTH.min(area.width);
+    let text = Paragraph::new(text).wrap(Wrap { trim: false });
+    // Words may break a line early: one line to spare for each that is broken at all.
+    let columns = usize::from(width.saturating_sub(2)).max(1);
+    let height =
+        u16::try_from(lines.iter().map(|letters| 1 + 2 * (letters.saturating_sub(1) / columns)).sum::<usize>());
+    let height = (height.unwrap_or(area.height).saturating_add(2)).min(area.height);
+    let [row] = Layout::vertical([Constraint::Length(height)]).flex(Flex::Center).areas(area);
+    let [place] = Layout::horizontal([Constraint::Length(width)]).flex(Flex::Center).areas(row);
     frame.render_widget(Clear, place);
-    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).block(panel(title)), place);
+    frame.render_widget(text.block(panel(title)), place);
 }
