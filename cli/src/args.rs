@@ -78,6 +78,8 @@ pub enum Command {
     Reschedule(commands::change::Moment),
     /// Change the closing time
     Extend(commands::change::Moment),
+    /// Apply a changed sale file, as far as a running sale may change
+    Apply(commands::apply::Arguments),
     /// Write the report again
     Report(commands::report::Arguments),
     /// Prove that the books are right, or export them

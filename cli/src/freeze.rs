@@ -55,6 +55,13 @@ pub fn freeze(
     Ok((folder, frozen))
 }
 
+/// Takes a changed file for the frozen one: its pace is applied already, and nothing else may differ.
+pub fn adopt(folder: &Folder, frozen: &mut Frozen, text: &str, sets: &[String]) -> Result<(), Failure> {
+    frozen.source_hash = hash(text, sets);
+    fs::write(folder.source(), text)?;
+    Ok(folder.write_frozen(frozen)?)
+}
+
 fn hash(text: &str, sets: &[String]) -> String {
     let mut hash = Sha256::new();
     hash.update(text);
@@ -83,6 +90,6 @@ fn changed(folder: &Folder, text: &str, name: &str) -> Failure {
     }
     let text = format!("{name} was frozen with another definition\n{}", differences.join("\n"));
     Failure::new(Exit::BadFile, text).help(
-        "put the file back; or `flashsale run FILE --new-run` for the next run; the pace changes with `flashsale pace`",
+        "put the file back; or `flashsale run FILE --new-run` for the next run; the pace changes with `flashsale apply FILE`",
     )
 }

@@ -2,7 +2,8 @@
 //!
 //! # Layout, in the order a command flows
 //! - `args`: what may be typed. `context`: what every command knows. `commands`: a verb a file.
-//! - `definition`, `plan`, `freeze`: a sale file becomes a sale. `place`: where it is kept. `lock`: who may push it.
+//! - `definition`, `plan`, `freeze`: a sale file becomes a sale; `difference`: what a changed one asks for.
+//! - `place`: where sales are kept. `lock`: who may push one.
 //! - `supervisor`: the engine under a process of its own. `client`: the operator API.
 //! - `phases`: what `run` walks through. [`crowd`]: a simulated audience. `warroom`: the terminal. `report`: the proof.
 //! - `output`: the only printing. [`exit`]: how a command ends.
@@ -13,6 +14,7 @@ mod commands;
 mod context;
 pub mod crowd;
 mod definition;
+mod difference;
 pub mod exit;
 mod freeze;
 mod lock;

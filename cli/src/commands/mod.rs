@@ -1,5 +1,6 @@
 //! A verb a file: its arguments, and what it does.
 
+pub mod apply;
 pub mod audit;
 pub mod change;
 pub mod completions;
@@ -43,6 +44,7 @@ pub fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Adjust(arguments) => change::adjust(&arguments, context),
         Command::Reschedule(arguments) => change::reschedule(&arguments, context),
         Command::Extend(arguments) => change::extend(&arguments, context),
+        Command::Apply(arguments) => apply::run(&arguments, context),
         Command::Report(arguments) => report::run(&arguments, context),
         Command::Audit(arguments) => audit::run(&arguments, context),
         Command::Why(arguments) => why::run(&arguments, context),
