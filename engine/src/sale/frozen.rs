@@ -84,6 +84,12 @@ impl Folder {
         self.0.join("addresses.json")
     }
 
+    /// Where the stack's servers are; absent on the embedded stack. 0600.
+    #[must_use]
+    pub fn services(&self) -> PathBuf {
+        self.0.join("services.json")
+    }
+
     /// Who holds the lease on `up`, `run`, `apply`, `down`.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 //!
 //! `keys` is the one table of keys; `places` knows where each stands in the file; `read` puts both together and
 //! collects complaints ([`Problem`]); `build` makes the [`Definition`]; [`schema`] shows the table to editors;
-//! [`frozen`] is what `up` keeps.
+//! [`frozen`] is what `up` keeps; [`services`] says where its servers are, and what it is called in them.
 
 mod build;
 pub mod definition;
@@ -12,6 +12,7 @@ mod places;
 mod problem;
 mod read;
 mod schema;
+pub mod services;
 pub mod values;
 
 pub use definition::Definition;
@@ -19,3 +20,4 @@ pub use frozen::{Addresses, Folder, Frozen};
 pub use problem::Problem;
 pub use read::{LARGEST, MOST, Sale, Source, read};
 pub use schema::schema;
+pub use services::{Names, Services};
