@@ -1,59 +1,28 @@
-//! The only file that names adapters: puts the embedded stack together, runs it, takes it apart in order.
+//! The only place that names adapters: puts an engine together, runs it, takes it apart in order.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
-use crate::adapters::console::Console;
-use crate::adapters::event_file::EventFile;
-use crate::adapters::memory_cache::MemoryCache;
 use crate::adapters::sqlite::OpenError;
-use crate::adapters::system_clock::SystemClock;
-use crate::allocator::gauges::Gauges;
-use crate::allocator::nudges;
-use crate::allocator::service::{Options, Ports, Service, WriterError};
-use crate::allocator::takeover::Claim;
-use crate::gateway::batch::{Batcher, Parts as BatcherParts};
+use crate::allocator::service::WriterError;
+use crate::gateway::bind;
 use crate::gateway::connection::Limits;
-use crate::gateway::desk::Shared;
-use crate::gateway::gate::GateFlag;
-use crate::gateway::gauges::GatewayGauges;
-use crate::gateway::late::Late;
-use crate::gateway::{Gateway, bind};
-use crate::id::Ids;
-use crate::operator::changes::Changes;
-use crate::operator::routes::{Operator, router};
-use crate::operator::status::StatusSource;
-use crate::ports::{Clock, History, Ledger, Log, Notifier, Payments};
-use crate::publisher::board::Board;
-use crate::publisher::events::Encoder;
-use crate::publisher::service::{Parts, Publisher};
-use crate::reconciler;
-use crate::record::BatchId;
-use crate::sale::{Addresses, Folder, Frozen};
-use crate::schedule::Schedule;
-use crate::settler::Settler;
-use crate::submit::Submit;
-use crate::telemetry::collect::Collector;
-use crate::telemetry::{Timeline, recorder};
-use crate::token::{KeyError, Keys};
+use crate::operator::routes::router;
+use crate::sale::{Addresses, Folder};
+use crate::token::KeyError;
 
+mod assembly;
+mod embedded;
 mod facts;
 mod files;
 mod stores;
 
-use facts::{define, facts};
+use assembly::Assembly;
 use files::{in_use, lock, write_whole};
-use stores::RunBooks;
 pub use stores::Stores;
-
-/// Frames that a slow stream may be behind.
-const FRAMES: usize = 16;
 
 /// Why an engine does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +77,8 @@ pub async fn serve_within(folder: Folder, limits: Limits, stop: CancellationToke
     let operator = tokio::net::TcpListener::bind(engine.operator_listen)
         .await
         .map_err(|error| in_use(engine.operator_listen, error))?;
-    let stores = Arc::new(Stores::open(&folder.run(frozen.run)).await?);
-    let parts = Assembly::new(&folder, frozen, stores, limits).await?;
+    let (stores, outlets) = stores::open(&folder, &frozen).await?;
+    let parts = Assembly::new(&folder, frozen, stores, outlets, limits)?;
     let addresses = Addresses { listen, operator: operator.local_addr()?, pid: std::process::id() };
     let (gateways, stop_gateways) = (parts.gateways(first, listen)?, parts.stop_gateways.clone());
     parts.background(&folder);
@@ -144,255 +113,5 @@ pub async fn serve_within(folder: Folder, limits: Limits, stop: CancellationToke
         Ok(Ok(())) => Ok(()),
         Err(_) => Err(ServeError::Writer("its thread died".to_owned())),
         Ok(Err(error)) => Err(error.into()),
-    }
-}
-
-/// The parts, put together but not yet running.
-struct Assembly {
-    frozen: Arc<Frozen>,
-    stores: Arc<Stores>,
-    clock: Arc<dyn Clock>,
-    console: Arc<Console>,
-    gauges: Arc<Gauges>,
-    gate: Arc<GateFlag>,
-    publisher: Arc<Publisher>,
-    shared: Shared,
-    keys: Keys,
-    gateway_gauges: Vec<Arc<GatewayGauges>>,
-    operators: Batcher,
-    settling: Batcher,
-    operator: Arc<Operator>,
-    nudge: Arc<Notify>,
-    cache: Arc<MemoryCache<SystemClock>>,
-    tasks: TaskTracker,
-    stop_gateways: CancellationToken,
-    stop_operator: CancellationToken,
-    stop_writer: CancellationToken,
-    stop_publisher: CancellationToken,
-}
-
-/// The writer's thread.
-struct Writing {
-    ended: tokio::sync::oneshot::Receiver<Result<(), WriterError>>,
-}
-
-impl Assembly {
-    async fn new(
-        folder: &Folder,
-        frozen: Arc<Frozen>,
-        stores: Arc<Stores>,
-        limits: Limits,
-    ) -> Result<Self, ServeError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let console = Arc::new(Console::default());
-        let gauges = Arc::new(Gauges::default());
-        let board = Arc::new(Board::new(&frozen, Arc::clone(&clock)));
-        let gate = Arc::new(GateFlag::default());
-        let cache = Arc::new(MemoryCache::new(SystemClock::default()));
-        let tasks = TaskTracker::new();
-        let stop_publisher = CancellationToken::new();
-        let events = EventFile::open(&folder.run(frozen.run).join("events.jsonl")).await?;
-        let history: Arc<dyn History> = stores.ledger.clone();
-        let publisher = Publisher::start(
-            Parts {
-                board: board.clone(),
-                gauges: Arc::clone(&gauges),
-                cache: cache.clone(),
-                events: Arc::new(events),
-                history: Arc::clone(&history),
-                ledger: stores.ledger.clone(),
-                clock: Arc::clone(&clock),
-                encoder: Encoder::new(&frozen),
-            },
-            &tasks,
-            &stop_publisher,
-        );
-        let batcher = |gateway: u32| {
-            Batcher::start(BatcherParts {
-                gateway,
-                boot: rand::random(),
-                log: stores.log.clone(),
-                feed: publisher.subscribe(),
-                gauges: Arc::clone(&gauges),
-                clock: Arc::clone(&clock),
-                overload: None,
-            })
-        };
-        let (operators, settling) = (batcher(BatchId::OPERATOR), batcher(BatchId::SETTLER));
-        let local = std::fs::read_to_string(folder.shopper_key()).ok();
-        let definition = &frozen.definition;
-        let keys = Keys::new(&definition.sale, &definition.engine.token_keys, local.as_deref())?;
-        let ids = Ids::new(frozen.run);
-        let shared = Shared {
-            board: Arc::clone(&board),
-            gate: Arc::clone(&gate),
-            late: Arc::new(Late::default()),
-            history: Arc::clone(&history),
-            payments: stores.payments.clone(),
-            clock: Arc::clone(&clock),
-            ids: ids.clone(),
-            facts: Arc::new(facts(&frozen, limits)),
-        };
-        let gateway_gauges: Vec<Arc<GatewayGauges>> =
-            (0..definition.engine.gateways.max(1)).map(|_| Arc::default()).collect();
-        let status = Arc::new(StatusSource {
-            frozen: Arc::clone(&frozen),
-            writer: Arc::clone(&gauges),
-            board: Arc::clone(&board),
-            gate: Arc::clone(&gate),
-            clock: Arc::clone(&clock),
-            started_at: clock.now(),
-        });
-        let changes = Changes {
-            submit: Arc::new(operators.clone()),
-            gate: Arc::clone(&gate),
-            history: Arc::clone(&history),
-            board: Arc::clone(&board),
-            ids,
-            clock: Arc::clone(&clock),
-            notifier: console.clone(),
-            audit: Arc::new(RunBooks { frozen: Arc::clone(&frozen), stores: Arc::clone(&stores) }),
-        };
-        let stop_operator = CancellationToken::new();
-        let operator = Arc::new(Operator {
-            status,
-            changes,
-            frames: broadcast::channel(FRAMES).0,
-            newest: arc_swap::ArcSwapOption::empty(),
-            token: std::fs::read_to_string(folder.operator_token())?.trim().to_owned(),
-            stop: stop_operator.clone(),
-        });
-        Ok(Self {
-            frozen,
-            stores,
-            clock,
-            console,
-            gauges,
-            gate,
-            publisher,
-            shared,
-            keys,
-            gateway_gauges,
-            operators,
-            settling,
-            operator,
-            nudge: Arc::new(Notify::new()),
-            cache,
-            tasks,
-            stop_gateways: CancellationToken::new(),
-            stop_operator,
-            stop_writer: CancellationToken::new(),
-            stop_publisher,
-        })
-    }
-
-    /// Starts the gateway threads; all share one address.
-    fn gateways(
-        &self,
-        first: std::net::TcpListener,
-        listen: SocketAddr,
-    ) -> Result<Vec<std::thread::JoinHandle<()>>, ServeError> {
-        let mut first = Some(first);
-        let mut threads = Vec::new();
-        for (number, gauges) in (0..).zip(&self.gateway_gauges) {
-            let listener = match first.take() {
-                Some(listener) => listener,
-                None => bind(listen).map_err(|error| in_use(listen, error))?,
-            };
-            let gateway = Gateway {
-                number,
-                listener,
-                shared: self.shared.clone(),
-                log: self.stores.log.clone(),
-                feed: self.publisher.subscribe(),
-                writer: Arc::clone(&self.gauges),
-                gauges: Arc::clone(gauges),
-                keys: self.keys.clone(),
-                overload: self.frozen.definition.admission.overload.clone(),
-                stop: self.stop_gateways.clone(),
-            };
-            threads.push(gateway.start()?);
-        }
-        Ok(threads)
-    }
-
-    /// Starts the tasks of the background runtime.
-    fn background(&self, folder: &Folder) {
-        let history: Arc<dyn History> = self.stores.ledger.clone();
-        let notifier: Arc<dyn Notifier> = self.console.clone();
-        let stop = &self.stop_operator;
-        let collector = Collector {
-            status: Arc::clone(&self.operator.status),
-            writer: Arc::clone(&self.gauges),
-            gateways: self.gateway_gauges.clone(),
-            produce: vec![Arc::clone(&self.operators.produce)],
-            timeline: Arc::clone(&self.console) as Arc<dyn Timeline>,
-            clock: Arc::clone(&self.clock),
-        };
-        let frames = &self.operator.frames;
-        self.tasks.spawn(collector.run(frames.clone(), stop.clone()));
-        let recording = folder.run(self.frozen.run).join("recording.jsonl");
-        self.tasks.spawn(recorder::run(recording, frames.subscribe(), stop.clone()));
-        self.tasks.spawn(keep_newest(Arc::clone(&self.operator), stop.clone()));
-        let schedule = Schedule {
-            writer: Arc::clone(&self.gauges),
-            submit: Arc::new(self.operators.clone()),
-            ids: self.shared.ids.clone(),
-            clock: Arc::clone(&self.clock),
-            notifier: Arc::clone(&notifier),
-        };
-        self.tasks.spawn(schedule.run(stop.clone()));
-        let payments: Arc<dyn Payments> = self.stores.payments.clone();
-        let submit: Arc<dyn Submit> = Arc::new(self.settling.clone());
-        let settler =
-            Settler::new(Arc::clone(&history), payments, submit, Arc::clone(&notifier), Arc::clone(&self.clock));
-        self.tasks.spawn(settler.run(stop.clone()));
-        self.tasks.spawn(reconciler::run(
-            Arc::clone(&history),
-            Arc::clone(&self.gate),
-            notifier,
-            Arc::clone(&self.clock),
-            stop.clone(),
-        ));
-        self.tasks.spawn(reconciler::follow_gate(Arc::clone(&history), Arc::clone(&self.gate), stop.clone()));
-        self.tasks.spawn(nudges::notices(self.cache.clone(), Arc::clone(&self.nudge), stop.clone()));
-        self.tasks.spawn(nudges::sweep(history, Arc::clone(&self.clock), Arc::clone(&self.nudge), stop.clone()));
-    }
-
-    /// Starts the writer on a thread of its own.
-    fn writer(&self) -> Result<Writing, ServeError> {
-        let log: Arc<dyn Log> = self.stores.log.clone();
-        let ledger: Arc<dyn Ledger> = self.stores.ledger.clone();
-        let history: Arc<dyn History> = self.stores.ledger.clone();
-        let notifier: Arc<dyn Notifier> = self.console.clone();
-        let service = Service {
-            ports: Ports { log, ledger, history, notifier, clock: Arc::clone(&self.clock) },
-            claim: Claim { define: define(&self.frozen)?, writer: Uuid::new_v4(), boot: rand::random() },
-            options: Options { alone: true, ..Options::default() },
-            gauges: Arc::clone(&self.gauges),
-            publisher: Arc::clone(&self.publisher),
-            nudge: Arc::clone(&self.nudge),
-            stop: self.stop_writer.clone(),
-        };
-        let (tell, ended) = tokio::sync::oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-            let _ = tell.send(runtime.block_on(service.run()));
-        })?;
-        Ok(Writing { ended })
-    }
-}
-
-async fn keep_newest(operator: Arc<Operator>, stop: CancellationToken) {
-    let mut frames = operator.frames.subscribe();
-    loop {
-        tokio::select! {
-            frame = frames.recv() => match frame {
-                Ok(frame) => operator.newest.store(Some(frame)),
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return,
-            },
-            () = stop.cancelled() => return,
-        }
     }
 }

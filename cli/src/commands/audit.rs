@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
 pub fn verify(folder: &Folder, frozen: &Frozen) -> Result<Audit, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     crate::runtime()?.block_on(async {
-        let stores = Stores::open_reader(&folder.run(frozen.run)).await.map_err(|error| failed(&error))?;
+        let stores = Stores::open_reader(folder, frozen).await.map_err(|error| failed(&error))?;
         stores.audit(frozen).await.map_err(|error| failed(&error))
     })
 }
@@ -68,8 +68,8 @@ fn export(context: &Context, target: Option<&str>, out: &PathBuf) -> Result<Exit
     let mut file = BufWriter::new(File::create(out)?);
     let mut lines = 0_u64;
     crate::runtime()?.block_on(async {
-        let stores = Stores::open_reader(&folder.run(frozen.run)).await.map_err(|error| failed(&error))?;
-        let written = trace::export(&*stores.log, &*stores.ledger, |line| -> std::io::Result<()> {
+        let stores = Stores::open_reader(&folder, &frozen).await.map_err(|error| failed(&error))?;
+        let written = trace::export(&*stores.log, &*stores.history, |line| -> std::io::Result<()> {
             lines += 1;
             serde_json::to_writer(&mut file, line)?;
             file.write_all(b"\n")

@@ -5,7 +5,6 @@ use flashsale_core::RequestKey;
 use flashsale_engine::audit::trace;
 use flashsale_engine::compose::Stores;
 use flashsale_engine::id::{Ids, unhex16};
-use flashsale_engine::ports::History;
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -31,22 +30,22 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let ids = Ids::new(frozen.run);
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     let (steps, payments) = crate::runtime()?.block_on(async {
-        let stores = Stores::open_reader(&folder.run(frozen.run)).await.map_err(|error| failed(&error))?;
-        let ledger = &*stores.ledger;
+        let stores = Stores::open_reader(&folder, &frozen).await.map_err(|error| failed(&error))?;
+        let history = &*stores.history;
         let holds = if let Some(hold) = ids.hold(&arguments.id) {
             vec![hold]
         } else if let Some(request) = unhex16(&arguments.id) {
-            let row = ledger.request(RequestKey(request)).await.map_err(|error| failed(&error))?;
+            let row = history.request(RequestKey(request)).await.map_err(|error| failed(&error))?;
             row.iter().map(|row| row.view.hold).collect()
         } else {
-            let rows = ledger.subject(&arguments.id, MOST).await.map_err(|error| failed(&error))?;
+            let rows = history.subject(&arguments.id, MOST).await.map_err(|error| failed(&error))?;
             rows.iter().map(|row| row.view.hold).collect()
         };
         let mut payments = Vec::new();
         for hold in &holds {
-            payments.extend(ledger.payments(*hold).await.map_err(|error| failed(&error))?);
+            payments.extend(history.payments(*hold).await.map_err(|error| failed(&error))?);
         }
-        let steps = trace::why(&ids, ledger, &holds).await.map_err(|error| failed(&error))?;
+        let steps = trace::why(&ids, history, &holds).await.map_err(|error| failed(&error))?;
         Ok::<_, Failure>((steps, payments))
     })?;
     if steps.is_empty() {

@@ -7,7 +7,6 @@ use flashsale_core::{HoldNumber, HoldStatus};
 use flashsale_engine::audit::verify::Audit;
 use flashsale_engine::compose::Stores;
 use flashsale_engine::id::Ids;
-use flashsale_engine::ports::History;
 
 use super::{Journey, Summary};
 use crate::commands::audit;
@@ -58,8 +57,8 @@ fn verdict(facts: &Facts, audit: &Audit, crowd: Option<&Outcome>, lost: usize) -
 fn lost(journey: &Journey<'_>, crowd: &Outcome) -> Result<Vec<String>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     let rows = crate::runtime()?.block_on(async {
-        let stores = Stores::open_reader(&journey.run_folder()).await.map_err(|error| failed(&error))?;
-        stores.ledger.rows().await.map_err(|error| failed(&error))
+        let stores = Stores::open_reader(&journey.folder, &journey.frozen).await.map_err(|error| failed(&error))?;
+        stores.history.rows().await.map_err(|error| failed(&error))
     })?;
     let known: BTreeMap<HoldNumber, HoldStatus> =
         rows.holds.iter().map(|row| (row.view.hold, row.view.status)).collect();

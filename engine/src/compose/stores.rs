@@ -1,58 +1,49 @@
-//! The stores of one run on the embedded stack, and the audit of them.
+//! The stores of one run, whatever stack they are on, and the audit of them.
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::ServeError;
-use crate::adapters::sandbox::Sandbox;
-use crate::adapters::sqlite::{SqliteLedger, SqliteLog};
+use super::{ServeError, embedded};
 use crate::audit::verify::{Audit as Books, AuditError, verify};
 use crate::operator::changes::Audit;
-use crate::ports::Amount;
-use crate::sale::Frozen;
+use crate::ports::{Amount, Cache, Events, History, Ledger, Log, Payments};
+use crate::sale::{Folder, Frozen};
 
-/// The stores of one run.
+/// The stores of one run: what is true of it.
 pub struct Stores {
     /// The log.
-    pub log: Arc<SqliteLog>,
-    /// The ledger.
-    pub ledger: Arc<SqliteLedger>,
+    pub log: Arc<dyn Log>,
+    /// The ledger, for its writer.
+    pub ledger: Arc<dyn Ledger>,
+    /// The ledger, for everyone else.
+    pub history: Arc<dyn History>,
     /// The provider's records.
-    pub payments: Arc<Sandbox>,
+    pub payments: Arc<dyn Payments>,
+}
+
+/// What an engine writes to besides.
+pub(super) struct Outlets {
+    /// Advisory copies.
+    pub(super) cache: Arc<dyn Cache>,
+    /// Where events go.
+    pub(super) events: Arc<dyn Events>,
+    /// An exclusive lock proves that no other writer lives.
+    pub(super) alone: bool,
+}
+
+/// Opens a run's stores for an engine, and what it writes to besides.
+pub(super) async fn open(folder: &Folder, frozen: &Frozen) -> Result<(Stores, Outlets), ServeError> {
+    embedded::open(&folder.run(frozen.run)).await
 }
 
 impl Stores {
-    /// Opens them for an engine.
-    ///
-    /// # Errors
-    /// See [`ServeError`].
-    pub async fn open(run: &Path) -> Result<Self, ServeError> {
-        std::fs::create_dir_all(run)?;
-        Ok(Self {
-            log: Arc::new(SqliteLog::open(&run.join("log.db")).await?),
-            ledger: Arc::new(SqliteLedger::open(&run.join("ledger.db")).await?),
-            payments: Arc::new(Sandbox::open(&run.join("payments.db")).await?),
-        })
-    }
-
     /// Opens them beside a running engine, to read.
     ///
     /// # Errors
     /// When the run has no stores yet.
-    pub async fn open_reader(run: &Path) -> Result<Self, ServeError> {
-        for store in ["log.db", "ledger.db"] {
-            if !run.join(store).exists() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, format!("this run has no {store} yet")).into());
-            }
-        }
-        Ok(Self {
-            log: Arc::new(SqliteLog::open_reader(&run.join("log.db")).await?),
-            ledger: Arc::new(SqliteLedger::open(&run.join("ledger.db")).await?),
-            payments: Arc::new(Sandbox::open(&run.join("payments.db")).await?),
-        })
+    pub async fn open_reader(folder: &Folder, frozen: &Frozen) -> Result<Self, ServeError> {
+        embedded::open_reader(&folder.run(frozen.run)).await
     }
 
     /// Audits the run.
@@ -60,7 +51,7 @@ impl Stores {
     /// # Errors
     /// When a store cannot be read.
     pub async fn audit(&self, frozen: &Frozen) -> Result<Books, AuditError> {
-        verify(frozen.run, &prices(frozen), &*self.log, &*self.ledger, &*self.payments).await
+        verify(frozen.run, &prices(frozen), &*self.log, &*self.history, &*self.payments).await
     }
 }
 

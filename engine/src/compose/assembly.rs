@@ -1,0 +1,298 @@
+//! The parts of an engine, put together from its stores.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::ServeError;
+use super::facts::{define, facts};
+use super::files::in_use;
+use super::stores::{Outlets, RunBooks, Stores};
+use crate::adapters::console::Console;
+use crate::adapters::system_clock::SystemClock;
+use crate::allocator::gauges::Gauges;
+use crate::allocator::nudges;
+use crate::allocator::service::{Options, Ports, Service, WriterError};
+use crate::allocator::takeover::Claim;
+use crate::gateway::batch::{Batcher, Parts as BatcherParts};
+use crate::gateway::connection::Limits;
+use crate::gateway::desk::Shared;
+use crate::gateway::gate::GateFlag;
+use crate::gateway::gauges::GatewayGauges;
+use crate::gateway::late::Late;
+use crate::gateway::{Gateway, bind};
+use crate::id::Ids;
+use crate::operator::changes::Changes;
+use crate::operator::routes::Operator;
+use crate::operator::status::StatusSource;
+use crate::ports::{Cache, Clock, Notifier};
+use crate::publisher::board::Board;
+use crate::publisher::events::Encoder;
+use crate::publisher::service::{Parts, Publisher};
+use crate::reconciler;
+use crate::record::BatchId;
+use crate::sale::{Folder, Frozen};
+use crate::schedule::Schedule;
+use crate::settler::Settler;
+use crate::submit::Submit;
+use crate::telemetry::collect::Collector;
+use crate::telemetry::{Timeline, recorder};
+use crate::token::Keys;
+
+/// Frames that a slow stream may be behind.
+const FRAMES: usize = 16;
+
+/// The parts, put together but not yet running.
+pub(super) struct Assembly {
+    frozen: Arc<Frozen>,
+    stores: Arc<Stores>,
+    clock: Arc<dyn Clock>,
+    console: Arc<Console>,
+    gauges: Arc<Gauges>,
+    gate: Arc<GateFlag>,
+    publisher: Arc<Publisher>,
+    shared: Shared,
+    keys: Keys,
+    gateway_gauges: Vec<Arc<GatewayGauges>>,
+    operators: Batcher,
+    settling: Batcher,
+    pub(super) operator: Arc<Operator>,
+    nudge: Arc<Notify>,
+    cache: Arc<dyn Cache>,
+    alone: bool,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop_gateways: CancellationToken,
+    pub(super) stop_operator: CancellationToken,
+    pub(super) stop_writer: CancellationToken,
+    pub(super) stop_publisher: CancellationToken,
+}
+
+/// The writer's thread.
+pub(super) struct Writing {
+    pub(super) ended: tokio::sync::oneshot::Receiver<Result<(), WriterError>>,
+}
+
+impl Assembly {
+    pub(super) fn new(
+        folder: &Folder,
+        frozen: Arc<Frozen>,
+        stores: Stores,
+        outlets: Outlets,
+        limits: Limits,
+    ) -> Result<Self, ServeError> {
+        let (stores, Outlets { cache, events, alone }) = (Arc::new(stores), outlets);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let console = Arc::new(Console::default());
+        let gauges = Arc::new(Gauges::default());
+        let board = Arc::new(Board::new(&frozen, Arc::clone(&clock)));
+        let gate = Arc::new(GateFlag::default());
+        let tasks = TaskTracker::new();
+        let stop_publisher = CancellationToken::new();
+        let history = Arc::clone(&stores.history);
+        let publisher = Publisher::start(
+            Parts {
+                board: board.clone(),
+                gauges: Arc::clone(&gauges),
+                cache: Arc::clone(&cache),
+                events,
+                history: Arc::clone(&history),
+                ledger: Arc::clone(&stores.ledger),
+                clock: Arc::clone(&clock),
+                encoder: Encoder::new(&frozen),
+            },
+            &tasks,
+            &stop_publisher,
+        );
+        let batcher = |gateway: u32| {
+            Batcher::start(BatcherParts {
+                gateway,
+                boot: rand::random(),
+                log: Arc::clone(&stores.log),
+                feed: publisher.subscribe(),
+                gauges: Arc::clone(&gauges),
+                clock: Arc::clone(&clock),
+                overload: None,
+            })
+        };
+        let (operators, settling) = (batcher(BatchId::OPERATOR), batcher(BatchId::SETTLER));
+        let local = std::fs::read_to_string(folder.shopper_key()).ok();
+        let definition = &frozen.definition;
+        let keys = Keys::new(&definition.sale, &definition.engine.token_keys, local.as_deref())?;
+        let ids = Ids::new(frozen.run);
+        let shared = Shared {
+            board: Arc::clone(&board),
+            gate: Arc::clone(&gate),
+            late: Arc::new(Late::default()),
+            history: Arc::clone(&history),
+            payments: Arc::clone(&stores.payments),
+            clock: Arc::clone(&clock),
+            ids: ids.clone(),
+            facts: Arc::new(facts(&frozen, limits)),
+        };
+        let gateway_gauges: Vec<Arc<GatewayGauges>> =
+            (0..definition.engine.gateways.max(1)).map(|_| Arc::default()).collect();
+        let status = Arc::new(StatusSource {
+            frozen: Arc::clone(&frozen),
+            writer: Arc::clone(&gauges),
+            board: Arc::clone(&board),
+            gate: Arc::clone(&gate),
+            clock: Arc::clone(&clock),
+            started_at: clock.now(),
+        });
+        let changes = Changes {
+            submit: Arc::new(operators.clone()),
+            gate: Arc::clone(&gate),
+            history: Arc::clone(&history),
+            board: Arc::clone(&board),
+            ids,
+            clock: Arc::clone(&clock),
+            notifier: console.clone(),
+            audit: Arc::new(RunBooks { frozen: Arc::clone(&frozen), stores: Arc::clone(&stores) }),
+        };
+        let stop_operator = CancellationToken::new();
+        let operator = Arc::new(Operator {
+            status,
+            changes,
+            frames: broadcast::channel(FRAMES).0,
+            newest: arc_swap::ArcSwapOption::empty(),
+            token: std::fs::read_to_string(folder.operator_token())?.trim().to_owned(),
+            stop: stop_operator.clone(),
+        });
+        Ok(Self {
+            frozen,
+            stores,
+            clock,
+            console,
+            gauges,
+            gate,
+            publisher,
+            shared,
+            keys,
+            gateway_gauges,
+            operators,
+            settling,
+            operator,
+            nudge: Arc::new(Notify::new()),
+            cache,
+            alone,
+            tasks,
+            stop_gateways: CancellationToken::new(),
+            stop_operator,
+            stop_writer: CancellationToken::new(),
+            stop_publisher,
+        })
+    }
+
+    /// Starts the gateway threads; all share one address.
+    pub(super) fn gateways(
+        &self,
+        first: std::net::TcpListener,
+        listen: SocketAddr,
+    ) -> Result<Vec<std::thread::JoinHandle<()>>, ServeError> {
+        let mut first = Some(first);
+        let mut threads = Vec::new();
+        for (number, gauges) in (0..).zip(&self.gateway_gauges) {
+            let listener = match first.take() {
+                Some(listener) => listener,
+                None => bind(listen).map_err(|error| in_use(listen, error))?,
+            };
+            let gateway = Gateway {
+                number,
+                listener,
+                shared: self.shared.clone(),
+                log: Arc::clone(&self.stores.log),
+                feed: self.publisher.subscribe(),
+                writer: Arc::clone(&self.gauges),
+                gauges: Arc::clone(gauges),
+                keys: self.keys.clone(),
+                overload: self.frozen.definition.admission.overload.clone(),
+                stop: self.stop_gateways.clone(),
+            };
+            threads.push(gateway.start()?);
+        }
+        Ok(threads)
+    }
+
+    /// Starts the tasks of the background runtime.
+    pub(super) fn background(&self, folder: &Folder) {
+        let history = Arc::clone(&self.stores.history);
+        let notifier: Arc<dyn Notifier> = self.console.clone();
+        let stop = &self.stop_operator;
+        let collector = Collector {
+            status: Arc::clone(&self.operator.status),
+            writer: Arc::clone(&self.gauges),
+            gateways: self.gateway_gauges.clone(),
+            produce: vec![Arc::clone(&self.operators.produce)],
+            timeline: Arc::clone(&self.console) as Arc<dyn Timeline>,
+            clock: Arc::clone(&self.clock),
+        };
+        let frames = &self.operator.frames;
+        self.tasks.spawn(collector.run(frames.clone(), stop.clone()));
+        let recording = folder.run(self.frozen.run).join("recording.jsonl");
+        self.tasks.spawn(recorder::run(recording, frames.subscribe(), stop.clone()));
+        self.tasks.spawn(keep_newest(Arc::clone(&self.operator), stop.clone()));
+        let schedule = Schedule {
+            writer: Arc::clone(&self.gauges),
+            submit: Arc::new(self.operators.clone()),
+            ids: self.shared.ids.clone(),
+            clock: Arc::clone(&self.clock),
+            notifier: Arc::clone(&notifier),
+        };
+        self.tasks.spawn(schedule.run(stop.clone()));
+        let payments = Arc::clone(&self.stores.payments);
+        let submit: Arc<dyn Submit> = Arc::new(self.settling.clone());
+        let settler =
+            Settler::new(Arc::clone(&history), payments, submit, Arc::clone(&notifier), Arc::clone(&self.clock));
+        self.tasks.spawn(settler.run(stop.clone()));
+        self.tasks.spawn(reconciler::run(
+            Arc::clone(&history),
+            Arc::clone(&self.gate),
+            notifier,
+            Arc::clone(&self.clock),
+            stop.clone(),
+        ));
+        self.tasks.spawn(reconciler::follow_gate(Arc::clone(&history), Arc::clone(&self.gate), stop.clone()));
+        self.tasks.spawn(nudges::notices(Arc::clone(&self.cache), Arc::clone(&self.nudge), stop.clone()));
+        self.tasks.spawn(nudges::sweep(history, Arc::clone(&self.clock), Arc::clone(&self.nudge), stop.clone()));
+    }
+
+    /// Starts the writer on a thread of its own.
+    pub(super) fn writer(&self) -> Result<Writing, ServeError> {
+        let Stores { log, ledger, history, .. } = &*self.stores;
+        let (log, ledger, history) = (Arc::clone(log), Arc::clone(ledger), Arc::clone(history));
+        let notifier: Arc<dyn Notifier> = self.console.clone();
+        let service = Service {
+            ports: Ports { log, ledger, history, notifier, clock: Arc::clone(&self.clock) },
+            claim: Claim { define: define(&self.frozen)?, writer: Uuid::new_v4(), boot: rand::random() },
+            options: Options { alone: self.alone, ..Options::default() },
+            gauges: Arc::clone(&self.gauges),
+            publisher: Arc::clone(&self.publisher),
+            nudge: Arc::clone(&self.nudge),
+            stop: self.stop_writer.clone(),
+        };
+        let (tell, ended) = tokio::sync::oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let _ = tell.send(runtime.block_on(service.run()));
+        })?;
+        Ok(Writing { ended })
+    }
+}
+
+async fn keep_newest(operator: Arc<Operator>, stop: CancellationToken) {
+    let mut frames = operator.frames.subscribe();
+    loop {
+        tokio::select! {
+            frame = frames.recv() => match frame {
+                Ok(frame) => operator.newest.store(Some(frame)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            () = stop.cancelled() => return,
+        }
+    }
+}
