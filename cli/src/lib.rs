@@ -4,7 +4,7 @@
 //! - `args`: what may be typed. `context`: what every command knows. `commands`: a verb a file.
 //! - `definition`, `plan`, `freeze`: a sale file becomes a sale; `difference`: what a changed one asks for.
 //! - `place`: where sales are kept. `lock`: who may push one.
-//! - `supervisor`: the engine under a process of its own. `client`: the operator API.
+//! - [`stack`]: the servers it runs on. `supervisor`: the engine under a process of its own. `client`: the operator API.
 //! - `phases`: what `run` walks through. [`crowd`]: a simulated audience. `warroom`: the terminal. `report`: the proof.
 //! - `output`: the only printing. [`exit`]: how a command ends.
 
@@ -23,6 +23,7 @@ mod phases;
 mod place;
 mod plan;
 mod report;
+pub mod stack;
 mod supervisor;
 mod warroom;
 

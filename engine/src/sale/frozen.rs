@@ -90,13 +90,25 @@ impl Folder {
         self.0.join("services.json")
     }
 
+    /// The ports and passwords of the stack's servers; absent where others provide them. 0600.
+    #[must_use]
+    pub fn stack(&self) -> PathBuf {
+        self.0.join("stack.json")
+    }
+
+    /// The data of the stack's servers, a folder each.
+    #[must_use]
+    pub fn servers(&self) -> PathBuf {
+        self.0.join("servers")
+    }
+
     /// Who holds the lease on `up`, `run`, `apply`, `down`.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock.json")
     }
 
-    /// A process's pid file: `supervisor` or `engine`. The process keeps it locked while it lives.
+    /// A process's pid file: `supervisor`, `engine` or a server. It is locked while the process lives.
     #[must_use]
     pub fn pid(&self, process: &str) -> PathBuf {
         self.0.join(format!("{process}.pid"))
@@ -106,6 +118,12 @@ impl Folder {
     #[must_use]
     pub fn log(&self, process: &str) -> PathBuf {
         self.0.join("logs").join(format!("{process}.jsonl"))
+    }
+
+    /// A server's log, as it writes it.
+    #[must_use]
+    pub fn server_log(&self, server: &str) -> PathBuf {
+        self.0.join("logs").join(format!("{server}.log"))
     }
 
     /// A run's data: `log.db`, `ledger.db`, `payments.db`, `events.jsonl`, `recording.jsonl`.
