@@ -10,8 +10,10 @@ use uuid::Uuid;
 
 use crate::record::ItemNotice;
 
+mod cache;
 mod money;
 
+pub use cache::{Cache, CacheError, CacheNotice, CacheWrite, STOCK_LASTS, StockPicture};
 pub use money::{Amount, PaymentError, Payments, ProviderState};
 
 /// One record as the log gives it back.
@@ -313,26 +315,6 @@ pub struct ItemSums {
     /// Rows confirmed.
     pub rows_sold: i64,
 }
-
-/// Advisory copies of stock and reservations. Nothing decides by them.
-#[async_trait]
-pub trait Cache: Send + Sync {
-    /// Writes the newest stock of an item; an older position never overwrites a newer one.
-    async fn put_stock(&self, position: u64, item: &ItemNotice) -> Result<(), CacheError>;
-    /// Reads it.
-    async fn stock(&self, item: u16) -> Result<Option<ItemNotice>, CacheError>;
-    /// Keeps a reservation until its deadline (Unix ms), then tells [`Cache::expired`].
-    async fn put_hold(&self, hold: HoldNumber, expires_at: i64) -> Result<(), CacheError>;
-    /// Forgets a reservation.
-    async fn remove_hold(&self, hold: HoldNumber) -> Result<(), CacheError>;
-    /// Waits for a reservation's time to end: a nudge for a tick, no more.
-    async fn expired(&self) -> Result<HoldNumber, CacheError>;
-}
-
-/// The cache did not answer; the sale goes on.
-#[derive(Debug, thiserror::Error)]
-#[error("the cache is not available: {0}")]
-pub struct CacheError(pub String);
 
 /// Where committed events go, in order; may repeat, none is missed.
 #[async_trait]

@@ -173,7 +173,7 @@ async fn absent_consumers_delay_nobody_and_miss_nothing() {
     let created = world.events.list().into_iter().filter(|(_, kind)| kind == "reservation.created");
     assert_eq!(created.map(|(id, _)| id).collect::<BTreeSet<_>>().len() as u64, count);
     until("the cache has the newest", || {
-        world.cache.stock.lock().unwrap().get(&1).is_some_and(|(_, item)| u64::from(item.held) == count.min(1_000))
+        world.cache.stock.lock().unwrap().get(&1).is_some_and(|kept| u64::from(kept.item.held) == count.min(1_000))
     })
     .await;
     engine.stop().await.unwrap();
@@ -195,7 +195,7 @@ async fn the_cache_gets_the_newest_value_and_at_most_one_stock_write_an_item_in_
     let windows = u64::try_from(began.elapsed().as_millis() / 10).unwrap() + 2;
     let writes = world.cache.writes.load(SeqCst) - before;
     assert!(writes <= 2 * windows, "{writes} writes of two items in {windows} windows");
-    assert_eq!(world.cache.stock.lock().unwrap()[&1].1.held, 200);
+    assert_eq!(world.cache.stock.lock().unwrap()[&1].item.held, 200);
     assert_eq!(world.cache.holds.lock().unwrap().len(), 200);
     engine.stop().await.unwrap();
 }

@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flashsale_core::HoldNumber;
+use bytes::Bytes;
+use flashsale_core::{HoldNumber, ItemIndex};
 use tokio::sync::Notify;
 
-use crate::ports::{Cache, CacheError, Clock};
-use crate::record::ItemNotice;
+use crate::ports::{Cache, CacheError, CacheNotice, CacheWrite, Clock, STOCK_LASTS, StockPicture};
 
 /// Reservations kept; beyond it one more is not taken (the other expiry layers release it).
 const MOST_HOLDS: usize = 1 << 20;
@@ -23,9 +23,42 @@ pub struct MemoryCache<C> {
 
 #[derive(Default)]
 struct Known {
-    stock: HashMap<u16, (u64, ItemNotice)>,
+    /// With the moment of the write, on the monotonic clock.
+    stock: HashMap<ItemIndex, (Duration, StockPicture)>,
+    products: HashMap<ItemIndex, Bytes>,
     deadlines: HashMap<HoldNumber, i64>,
     order: BTreeSet<(i64, HoldNumber)>,
+}
+
+impl Known {
+    fn take_in(&mut self, write: &CacheWrite, now: Duration) {
+        match write {
+            CacheWrite::Stock(picture) => {
+                let kept = self
+                    .stock
+                    .get(&picture.item.item)
+                    .filter(|(written, _)| now.saturating_sub(*written) < STOCK_LASTS);
+                if kept.is_none_or(|(_, newest)| newest.position() <= picture.position()) {
+                    self.stock.insert(picture.item.item, (now, *picture));
+                }
+            }
+            CacheWrite::Hold { hold, expires_at, .. } => {
+                if self.deadlines.len() >= MOST_HOLDS && !self.deadlines.contains_key(hold) {
+                    return;
+                }
+                if let Some(before) = self.deadlines.insert(*hold, *expires_at) {
+                    self.order.remove(&(before, *hold));
+                }
+                self.order.insert((*expires_at, *hold));
+            }
+            CacheWrite::Ended { hold, .. } => {
+                if let Some(deadline) = self.deadlines.remove(hold) {
+                    self.order.remove(&(deadline, *hold));
+                }
+            }
+            CacheWrite::Product { item, body } => _ = self.products.insert(*item, body.clone()),
+        }
+    }
 }
 
 impl<C: Clock> MemoryCache<C> {
@@ -41,42 +74,30 @@ impl<C: Clock> MemoryCache<C> {
 
 #[async_trait]
 impl<C: Clock> Cache for MemoryCache<C> {
-    async fn put_stock(&self, position: u64, item: &ItemNotice) -> Result<(), CacheError> {
-        let mut known = self.known();
-        if known.stock.get(&item.item).is_none_or(|(newest, _)| *newest <= position) {
-            known.stock.insert(item.item, (position, *item));
-        }
-        Ok(())
-    }
-
-    async fn stock(&self, item: u16) -> Result<Option<ItemNotice>, CacheError> {
-        Ok(self.known().stock.get(&item).map(|(_, notice)| *notice))
-    }
-
-    async fn put_hold(&self, hold: HoldNumber, expires_at: i64) -> Result<(), CacheError> {
+    async fn write(&self, writes: &[CacheWrite]) -> Result<(), CacheError> {
         {
+            let now = self.clock.monotonic();
             let mut known = self.known();
-            if known.deadlines.len() >= MOST_HOLDS && !known.deadlines.contains_key(&hold) {
-                return Err(CacheError(format!("{MOST_HOLDS} reservations are kept already")));
+            for write in writes {
+                known.take_in(write, now);
             }
-            if let Some(before) = known.deadlines.insert(hold, expires_at) {
-                known.order.remove(&(before, hold));
-            }
-            known.order.insert((expires_at, hold));
         }
         self.changed.notify_one();
         Ok(())
     }
 
-    async fn remove_hold(&self, hold: HoldNumber) -> Result<(), CacheError> {
-        let mut known = self.known();
-        if let Some(deadline) = known.deadlines.remove(&hold) {
-            known.order.remove(&(deadline, hold));
-        }
-        Ok(())
+    async fn stock(&self, item: ItemIndex) -> Result<Option<StockPicture>, CacheError> {
+        let now = self.clock.monotonic();
+        let known = self.known();
+        let fresh = known.stock.get(&item).filter(|(written, _)| now.saturating_sub(*written) < STOCK_LASTS);
+        Ok(fresh.map(|(_, picture)| *picture))
     }
 
-    async fn expired(&self) -> Result<HoldNumber, CacheError> {
+    async fn product(&self, item: ItemIndex) -> Result<Option<Bytes>, CacheError> {
+        Ok(self.known().products.get(&item).cloned())
+    }
+
+    async fn expired(&self) -> Result<CacheNotice, CacheError> {
         loop {
             let now = self.clock.now();
             let next = {
@@ -85,7 +106,7 @@ impl<C: Clock> Cache for MemoryCache<C> {
                     Some((deadline, hold)) if deadline <= now => {
                         known.order.remove(&(deadline, hold));
                         known.deadlines.remove(&hold);
-                        return Ok(hold);
+                        return Ok(CacheNotice::Expired(hold));
                     }
                     first => first.map(|(deadline, _)| Duration::from_millis((deadline - now).unsigned_abs())),
                 }

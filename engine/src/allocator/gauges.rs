@@ -143,6 +143,8 @@ pub struct Gauges {
     busy_us: AtomicU64,
     /// Decisions not handed to a subscriber because its queue was full.
     skipped: AtomicU64,
+    /// Since when the cache does not take writes, Unix ms; 0: it does.
+    cache_away_since: AtomicI64,
 }
 
 /// Where the writer stands: one row of `writer`, from memory.
@@ -220,6 +222,16 @@ impl Gauges {
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Relaxed)
+    }
+
+    /// Since when the cache does not take writes, Unix ms; none while it does.
+    #[must_use]
+    pub fn cache_away_since(&self) -> Option<i64> {
+        Some(self.cache_away_since.load(Relaxed)).filter(|since| *since != 0)
+    }
+
+    pub(crate) fn cache_away(&self, since: Option<i64>) {
+        self.cache_away_since.store(since.unwrap_or_default(), Relaxed);
     }
 
     /// Whoever appended a record at `offset` says so, so that the depth counts it.

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use flashsale_core::{HoldNumber, HoldStatus, ItemIndex, State};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::allocator::gauges::Gauges;
 use crate::allocator::notices::item_notice;
-use crate::ports::{Cache, CacheError, Clock};
-use crate::record::{Committed, ItemNotice};
+use crate::ports::{Cache, CacheWrite, Clock, StockPicture};
+use crate::record::Committed;
 
 /// An item's stock is written at most once in this time.
 pub const STOCK_GAP: Duration = Duration::from_millis(10);
@@ -27,22 +28,12 @@ const BACK_OFF: [Duration; 5] = [
     Duration::from_secs(1),
 ];
 
-/// One write to the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Write {
-    /// An item's newest numbers, with the position that makes the newest win.
-    Stock(u64, ItemNotice),
-    /// Keep a reservation until its deadline, Unix ms.
-    Hold(HoldNumber, i64),
-    /// Forget a reservation.
-    Ended(HoldNumber),
-}
-
 /// What is to be written: the newest value a key.
 #[derive(Debug, Default)]
 pub struct Pending {
-    stock: BTreeMap<ItemIndex, (u64, ItemNotice)>,
-    holds: BTreeMap<HoldNumber, Write>,
+    stock: BTreeMap<ItemIndex, StockPicture>,
+    products: BTreeMap<ItemIndex, Bytes>,
+    holds: BTreeMap<HoldNumber, CacheWrite>,
     /// When the oldest of it was committed, on the monotonic clock.
     since: Option<Duration>,
 }
@@ -51,17 +42,20 @@ impl Pending {
     /// Takes in a committed batch.
     pub fn absorb(&mut self, committed: &Committed, now: Duration) {
         for decision in &committed.decisions {
-            let position = position(decision.generation, decision.offset);
+            let (generation, offset, as_of) = (decision.generation, decision.offset, decision.timestamp);
             for item in &decision.items {
-                self.stock.insert(item.item, (position, *item));
+                self.stock.insert(item.item, StockPicture { generation, offset, as_of, item: *item });
             }
             for notice in &decision.holds {
+                let (hold, item) = (notice.hold, notice.item);
                 let write = match notice.status {
-                    HoldStatus::Held | HoldStatus::Offered => Write::Hold(notice.hold, notice.expires_at),
-                    _ => Write::Ended(notice.hold),
+                    HoldStatus::Held | HoldStatus::Offered => {
+                        CacheWrite::Hold { hold, item, expires_at: notice.expires_at }
+                    }
+                    _ => CacheWrite::Ended { hold, item },
                 };
-                if self.holds.len() < HOLDS_WAITING || self.holds.contains_key(&notice.hold) {
-                    self.holds.insert(notice.hold, write);
+                if self.holds.len() < HOLDS_WAITING || self.holds.contains_key(&hold) {
+                    self.holds.insert(hold, write);
                 }
             }
         }
@@ -70,43 +64,50 @@ impl Pending {
         }
     }
 
-    /// Takes in what a starting writer rebuilt.
-    pub fn load(&mut self, state: &State, generation: u32, next_offset: u64, now: Duration) {
-        let position = position(generation, next_offset.saturating_sub(1));
-        self.stock.extend(state.items().map(|item| (item.item, (position, item_notice(item)))));
+    /// Takes in what a starting writer rebuilt; `as_of` is Unix ms, `now` the monotonic clock.
+    pub fn load(&mut self, state: &State, generation: u32, next_offset: u64, as_of: i64, now: Duration) {
+        let offset = next_offset.saturating_sub(1);
+        let picture = |item| StockPicture { generation, offset, as_of, item: item_notice(item) };
+        self.stock.extend(state.items().map(|item| (item.item, picture(item))));
         let live = state.holds().filter(|hold| matches!(hold.status, HoldStatus::Held | HoldStatus::Offered));
-        self.holds.extend(live.take(HOLDS_WAITING).map(|hold| (hold.hold, Write::Hold(hold.hold, hold.expires_at))));
+        self.holds.extend(live.take(HOLDS_WAITING).map(|view| {
+            let write = CacheWrite::Hold { hold: view.hold, item: view.item, expires_at: view.expires_at };
+            (view.hold, write)
+        }));
         self.since = Some(now);
     }
 
+    /// Takes in product data, by item.
+    pub fn load_products(&mut self, products: &[Bytes]) {
+        self.products.extend((0..).zip(products.iter().cloned()));
+    }
+
     /// Everything, oldest keys first; empty afterwards.
-    pub fn take(&mut self) -> (Vec<Write>, Option<Duration>) {
-        let stock = std::mem::take(&mut self.stock).into_values().map(|(position, item)| Write::Stock(position, item));
+    pub fn take(&mut self) -> (Vec<CacheWrite>, Option<Duration>) {
+        let stock = std::mem::take(&mut self.stock).into_values().map(CacheWrite::Stock);
+        let product = |(item, body)| CacheWrite::Product { item, body };
+        let products = std::mem::take(&mut self.products).into_iter().map(product);
         let holds = std::mem::take(&mut self.holds).into_values();
-        (stock.chain(holds).collect(), self.since.take())
+        (stock.chain(products).chain(holds).collect(), self.since.take())
     }
 
     /// Puts a write back that failed, unless something newer of its key has come.
-    pub fn put_back(&mut self, write: Write) {
+    pub fn put_back(&mut self, write: CacheWrite) {
         match write {
-            Write::Stock(position, item) => _ = self.stock.entry(item.item).or_insert((position, item)),
-            Write::Hold(hold, _) | Write::Ended(hold) if self.holds.len() < HOLDS_WAITING => {
+            CacheWrite::Stock(picture) => _ = self.stock.entry(picture.item.item).or_insert(picture),
+            CacheWrite::Hold { hold, .. } | CacheWrite::Ended { hold, .. } if self.holds.len() < HOLDS_WAITING => {
                 _ = self.holds.entry(hold).or_insert(write);
             }
-            Write::Hold(..) | Write::Ended(_) => {}
+            CacheWrite::Product { item, body } => _ = self.products.entry(item).or_insert(body),
+            CacheWrite::Hold { .. } | CacheWrite::Ended { .. } => {}
         }
     }
 
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.stock.is_empty() && self.holds.is_empty()
+        self.stock.is_empty() && self.products.is_empty() && self.holds.is_empty()
     }
-}
-
-/// What makes the newest value win; generations start their offsets anew, so they are its upper part.
-fn position(generation: u32, offset: u64) -> u64 {
-    u64::from(generation) << 48 | offset
 }
 
 /// The queue between the writer and the cache.
@@ -124,8 +125,14 @@ impl Queue {
     }
 
     /// What a starting writer rebuilt.
-    pub fn begin(&self, state: &State, generation: u32, next_offset: u64, now: Duration) {
-        self.with(|pending| pending.load(state, generation, next_offset, now));
+    pub fn begin(&self, state: &State, generation: u32, next_offset: u64, clock: &dyn Clock) {
+        self.with(|pending| pending.load(state, generation, next_offset, clock.now(), clock.monotonic()));
+        self.news.notify_one();
+    }
+
+    /// Product data, by item.
+    pub fn offer_products(&self, products: &[Bytes]) {
+        self.with(|pending| pending.load_products(products));
         self.news.notify_one();
     }
 
@@ -149,37 +156,26 @@ pub async fn run(
             tokio::select! { () = queue.news.notified() => {}, () = stop.cancelled() => return }
             continue;
         }
-        let mut failed = None;
-        for write in writes {
-            if failed.is_none() {
-                failed = put(&*cache, write).await.err();
-            }
-            if failed.is_some() {
-                queue.with(|pending| pending.put_back(write));
-            }
-        }
-        let pause = match failed {
-            None => {
+        let pause = match cache.write(&writes).await {
+            Ok(()) => {
+                if failures > 0 {
+                    tracing::info!("the cache is back");
+                }
                 failures = 0;
+                gauges.cache_away(None);
                 gauges.cache.record_time(clock.monotonic().saturating_sub(since.unwrap_or_default()));
                 STOCK_GAP
             }
-            Some(error) => {
+            Err(error) => {
                 if failures == 0 {
                     tracing::warn!(%error, "the cache is behind; the sale goes on");
+                    gauges.cache_away(Some(clock.now()));
                 }
+                queue.with(|pending| writes.into_iter().for_each(|write| pending.put_back(write)));
                 failures += 1;
                 BACK_OFF[failures.min(BACK_OFF.len()) - 1]
             }
         };
         tokio::select! { () = tokio::time::sleep(pause) => {}, () = stop.cancelled() => return }
-    }
-}
-
-async fn put(cache: &dyn Cache, write: Write) -> Result<(), CacheError> {
-    match write {
-        Write::Stock(position, item) => cache.put_stock(position, &item).await,
-        Write::Hold(hold, expires_at) => cache.put_hold(hold, expires_at).await,
-        Write::Ended(hold) => cache.remove_hold(hold).await,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use flashsale_core::State;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -72,12 +73,17 @@ impl Publisher {
     pub fn begin(&self, state: Option<&State>, row: &Checkpoint) {
         if let Some(state) = state {
             self.answers.begin(state, row.generation, row.next_offset);
-            self.cache.begin(state, row.generation, row.next_offset, self.clock.monotonic());
+            self.cache.begin(state, row.generation, row.next_offset, &*self.clock);
         }
         if let Some(begin) = self.begin.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Refused only when the outbox has stopped already.
             let _ = begin.send(row.clone());
         }
+    }
+
+    /// Product data by item, JSON: kept in the cache for whoever reads it there.
+    pub fn offer_products(&self, products: &[Bytes]) {
+        self.cache.offer_products(products);
     }
 
     /// Answers who waits for a committed batch: the board, then the waiters.

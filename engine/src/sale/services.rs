@@ -120,7 +120,19 @@ impl Names {
     /// The Redis key of a reservation, beside its item's stock.
     #[must_use]
     pub fn reservation_key(&self, sku: &str, id: &str) -> String {
-        format!("{}:reservation:{{{sku}}}:{id}", self.prefix())
+        format!("{}{{{sku}}}:{id}", self.reservations_prefix())
+    }
+
+    /// What the Redis keys of all reservations begin with.
+    #[must_use]
+    pub fn reservations_prefix(&self) -> String {
+        format!("{}:reservation:", self.prefix())
+    }
+
+    /// The Redis key of an item's product data, beside its stock.
+    #[must_use]
+    pub fn product_key(&self, sku: &str) -> String {
+        format!("{}:product:{{{sku}}}", self.prefix())
     }
 
     /// What every Redis key of the run begins with.

@@ -8,14 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use flashsale_core::HoldNumber;
-use flashsale_engine::ports::{Cache, CacheError, Clock, Events, EventsError, Notifier, Severity};
-use flashsale_engine::record::ItemNotice;
+use flashsale_engine::ports::{
+    Cache, CacheError, CacheNotice, CacheWrite, Clock, Events, EventsError, Notifier, Severity, StockPicture,
+};
 
 use super::TestClock;
 
 /// Keeps what it is given, and says when a reservation's time is over.
 pub struct MemoryCache {
-    pub stock: Mutex<BTreeMap<u16, (u64, ItemNotice)>>,
+    pub stock: Mutex<BTreeMap<u16, StockPicture>>,
     pub holds: Mutex<BTreeMap<HoldNumber, i64>>,
     pub away: AtomicBool,
     pub writes: AtomicU64,
@@ -36,38 +37,42 @@ impl Default for MemoryCache {
 
 #[async_trait]
 impl Cache for MemoryCache {
-    async fn put_stock(&self, position: u64, item: &ItemNotice) -> Result<(), CacheError> {
+    async fn write(&self, writes: &[CacheWrite]) -> Result<(), CacheError> {
         if self.away.load(SeqCst) {
             return Err(CacheError("away".into()));
         }
-        self.writes.fetch_add(1, SeqCst);
-        let mut stock = self.stock.lock().unwrap();
-        if stock.get(&item.item).is_none_or(|(kept, _)| *kept <= position) {
-            stock.insert(item.item, (position, *item));
+        for write in writes {
+            match write {
+                CacheWrite::Stock(picture) => {
+                    self.writes.fetch_add(1, SeqCst);
+                    let mut stock = self.stock.lock().unwrap();
+                    let kept = stock.get(&picture.item.item);
+                    if kept.is_none_or(|kept| kept.position() <= picture.position()) {
+                        stock.insert(picture.item.item, *picture);
+                    }
+                }
+                CacheWrite::Hold { hold, expires_at, .. } => {
+                    _ = self.holds.lock().unwrap().insert(*hold, *expires_at);
+                }
+                CacheWrite::Ended { hold, .. } => _ = self.holds.lock().unwrap().remove(hold),
+                CacheWrite::Product { .. } => {}
+            }
         }
         Ok(())
     }
-    async fn stock(&self, item: u16) -> Result<Option<ItemNotice>, CacheError> {
-        Ok(self.stock.lock().unwrap().get(&item).map(|(_, item)| *item))
+    async fn stock(&self, item: u16) -> Result<Option<StockPicture>, CacheError> {
+        Ok(self.stock.lock().unwrap().get(&item).copied())
     }
-    async fn put_hold(&self, hold: HoldNumber, expires_at: i64) -> Result<(), CacheError> {
-        if self.away.load(SeqCst) {
-            return Err(CacheError("away".into()));
-        }
-        self.holds.lock().unwrap().insert(hold, expires_at);
-        Ok(())
+    async fn product(&self, _: u16) -> Result<Option<Bytes>, CacheError> {
+        Ok(None)
     }
-    async fn remove_hold(&self, hold: HoldNumber) -> Result<(), CacheError> {
-        self.holds.lock().unwrap().remove(&hold);
-        Ok(())
-    }
-    async fn expired(&self) -> Result<HoldNumber, CacheError> {
+    async fn expired(&self) -> Result<CacheNotice, CacheError> {
         loop {
             let now = self.clock.now();
             let over = self.holds.lock().unwrap().iter().find(|(_, at)| **at <= now).map(|(hold, _)| *hold);
             if let Some(hold) = over {
                 self.holds.lock().unwrap().remove(&hold);
-                return Ok(hold);
+                return Ok(CacheNotice::Expired(hold));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
