@@ -55,6 +55,11 @@ pub enum RefundState {
     Confirmed = 2,
 }
 
+impl RefundState {
+    /// Every state, in number order.
+    pub const ALL: [Self; 3] = [Self::Planned, Self::Sent, Self::Confirmed];
+}
+
 /// Where a payment stands. Variants are only ever appended: their order is the ledger's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +78,9 @@ pub enum PaymentState {
 }
 
 impl PaymentState {
+    /// Every state, in number order.
+    pub const ALL: [Self; 5] = [Self::Started, Self::Confirmed, Self::Captured, Self::ToVoid, Self::Voided];
+
     /// Whether the provider still has to be told or asked something.
     #[must_use]
     pub const fn is_open(self) -> bool {

@@ -4,6 +4,8 @@ pub mod console;
 pub mod event_file;
 pub mod memory_cache;
 #[cfg(feature = "cluster")]
+pub mod postgres;
+#[cfg(feature = "cluster")]
 pub mod redis;
 pub mod sandbox;
 pub mod sqlite;

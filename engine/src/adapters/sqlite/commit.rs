@@ -29,7 +29,9 @@ pub(super) async fn write(connection: &mut SqliteConnection, batch: &LedgerBatch
             return Ok(Written::Mismatch(mismatch));
         }
     }
-    holds(connection, &batch.holds).await?;
+    if let Some(mismatch) = holds(connection, &batch.holds).await? {
+        return Ok(Written::Mismatch(mismatch));
+    }
     payments(connection, batch).await?;
     audit(connection, batch).await?;
     Ok(Written::All)
@@ -109,8 +111,8 @@ pub(super) async fn insert_item(connection: &mut SqliteConnection, item: &ItemNo
     numbers(query, item).bind(item.item).execute(connection).await.map(|_| ())
 }
 
-/// New rows carry a name; the others exist and move on.
-pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) -> Result<(), sqlx::Error> {
+/// New rows carry a name; the others exist and move on. Answers how many do not.
+pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) -> Result<Option<String>, sqlx::Error> {
     let new: Vec<&HoldRow> = holds.iter().filter(|row| row.name.is_some()).collect();
     let moved: Vec<Value> = holds.iter().filter(|row| row.name.is_none()).map(hold_json).collect();
     let orders: Vec<Value> = holds
@@ -124,7 +126,8 @@ pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) 
     for some in new.chunks(MANY) {
         insert_holds(connection, some).await?;
     }
-    bulk(
+    let expected = moved.len() as u64;
+    let found = bulk(
         connection,
         "update reservations
          set status = moved.value ->> 1, since = moved.value ->> 2, expires_at = moved.value ->> 3,
@@ -133,6 +136,9 @@ pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) 
         moved,
     )
     .await?;
+    if found != expected {
+        return missing(connection, holds).await;
+    }
     bulk(
         connection,
         "insert into orders (hold, generation, log_offset, place)
@@ -148,7 +154,19 @@ pub(super) async fn holds(connection: &mut SqliteConnection, holds: &[HoldRow]) 
          on conflict (hold) do update set state = excluded.state, restock = excluded.restock",
         refunds,
     )
-    .await
+    .await?;
+    Ok(None)
+}
+
+/// Names the first row that a batch would move on and that is not there.
+async fn missing(connection: &mut SqliteConnection, holds: &[HoldRow]) -> Result<Option<String>, sqlx::Error> {
+    for row in holds.iter().filter(|row| row.name.is_none()) {
+        let found = sqlx::query("select 1 from reservations where hold = ?").bind(row.view.hold);
+        if found.fetch_optional(&mut *connection).await?.is_none() {
+            return Ok(Some(format!("reservations row {}: expected it, found none", row.view.hold)));
+        }
+    }
+    Ok(Some("reservations rows: expected them all, found fewer".to_owned()))
 }
 
 /// Grants are most of what is written, and JSON costs ten times as much as places: two statements, prepared once, with
@@ -211,6 +229,7 @@ pub(super) async fn insert_payments(
         rows,
     )
     .await
+    .map(|_| ())
 }
 
 async fn audit(connection: &mut SqliteConnection, batch: &LedgerBatch) -> Result<(), sqlx::Error> {
@@ -232,10 +251,15 @@ async fn audit(connection: &mut SqliteConnection, batch: &LedgerBatch) -> Result
     .map(|_| ())
 }
 
-/// One statement for all rows, which travel as one JSON array; none when there are none.
-async fn bulk(connection: &mut SqliteConnection, statement: &'static str, rows: Vec<Value>) -> Result<(), sqlx::Error> {
+/// One statement for all rows, which travel as one JSON array; none when there are none. Answers how many it changed.
+async fn bulk(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    rows: Vec<Value>,
+) -> Result<u64, sqlx::Error> {
     if rows.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    sqlx::query(statement).bind(Value::Array(rows).to_string()).execute(connection).await.map(|_| ())
+    let done = sqlx::query(statement).bind(Value::Array(rows).to_string()).execute(connection).await?;
+    Ok(done.rows_affected())
 }

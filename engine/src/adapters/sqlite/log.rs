@@ -58,7 +58,10 @@ impl SqliteLog {
         let unfit = |error: &dyn std::fmt::Display| OpenError::unfit(path, error);
         let options = options(path, SqliteSynchronous::Full).create_if_missing(true);
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| unfit(&error))?;
-        sqlx::migrate!("../migrations/sqlite/log").run(&mut connection).await.map_err(|error| unfit(&error))?;
+        sqlx::migrate!("../migrations/sqlite/log")
+            .run_direct(None, &mut connection, false)
+            .await
+            .map_err(|error| unfit(&error))?;
         assert_durable(&mut connection).await.map_err(|what| unfit(&what))?;
         let identity = identity(&mut connection).await.map_err(|error| unfit(&error))?;
         let end = end(&mut connection).await.map_err(|error| unfit(&error))?;

@@ -75,10 +75,7 @@ pub(super) fn hold(row: &SqliteRow) -> Result<HoldRow, LedgerError> {
     let name: String = row.try_get("subject").map_err(damaged)?;
     let refund = match optional::<i64>(row, "restock")? {
         None => None,
-        Some(restock) => Some(RefundView {
-            state: variant(&[RefundState::Planned, RefundState::Sent, RefundState::Confirmed], row, "state")?,
-            restock: restock != 0,
-        }),
+        Some(restock) => Some(RefundView { state: variant(&RefundState::ALL, row, "state")?, restock: restock != 0 }),
     };
     let confirmed_at = match optional(row, "generation")? {
         None => None,
@@ -104,18 +101,11 @@ pub(super) fn hold(row: &SqliteRow) -> Result<HoldRow, LedgerError> {
 }
 
 pub(super) fn payment(row: &SqliteRow) -> Result<PaymentView, LedgerError> {
-    let states = [
-        PaymentState::Started,
-        PaymentState::Confirmed,
-        PaymentState::Captured,
-        PaymentState::ToVoid,
-        PaymentState::Voided,
-    ];
     Ok(PaymentView {
         payment: count(row, "payment")?,
         key: PaymentKey(hash(row, "key")?),
         hold: count(row, "hold")?,
         bought: optional(row, "bought")?,
-        state: variant(&states, row, "state")?,
+        state: variant(&PaymentState::ALL, row, "state")?,
     })
 }
