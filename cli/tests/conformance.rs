@@ -4,6 +4,7 @@
 #[path = "conformance/mod.rs"]
 #[macro_use]
 mod stories;
+mod servers;
 
 mod embedded {
     ledger_stories!(crate::stories::embedded::Embedded::new());

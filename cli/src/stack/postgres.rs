@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flashsale_engine::sale::Folder;
+use flashsale_engine::sale::{Folder, RECONCILER};
 use rustix::process::Signal;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, Executor};
@@ -211,10 +211,12 @@ impl Postgres {
             return Ok(());
         }
         let mut statements = vec![
-            format!("drop role if exists {SALES}, {REPLICATION}"),
+            format!("drop role if exists {SALES}, {REPLICATION}, {RECONCILER}"),
+            format!("create role {RECONCILER} nologin"),
             format!("create role {SALES} login password '{}'", self.layout.postgres_password),
             format!("create role {REPLICATION} login replication password '{}'", self.layout.replication_password),
         ];
+        statements.push(format!("grant {RECONCILER} to {SALES}"));
         statements.extend(GRANTS.iter().map(|grant| (*grant).to_owned()));
         let slots = (1..self.layout.postgres.len())
             .map(|standby| format!("select pg_create_physical_replication_slot('{}', true)", standby::slot(standby)));

@@ -13,8 +13,8 @@ use super::{LedgerStack, Opened};
 pub struct Embedded(TempDir);
 
 impl Embedded {
-    pub async fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+    pub async fn new() -> Option<Self> {
+        Some(Self(tempfile::tempdir().unwrap()))
     }
 
     fn file(&self) -> PathBuf {

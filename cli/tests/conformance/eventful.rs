@@ -87,9 +87,9 @@ fn fate(number: u64, age: u64, hold: HoldNumber) -> Option<Command> {
         3 if fails => Some(Command::CaptureFailed { payment }),
         3 if pays && number % 6 != 5 => Some(Command::Captured { payment }),
         4 if fails => Some(Command::Voided { payment }),
-        4 if refunds => Some(Command::RefundPlan { hold, restock: number % 4 == 0 }),
+        4 if refunds => Some(Command::RefundPlan { hold, restock: number.is_multiple_of(4) }),
         5 if refunds => Some(Command::RefundSent { hold }),
-        6 if refunds && number % 5 != 0 => Some(Command::RefundConfirmed { hold }),
+        6 if refunds && !number.is_multiple_of(5) => Some(Command::RefundConfirmed { hold }),
         _ => None,
     }
 }

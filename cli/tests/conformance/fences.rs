@@ -46,7 +46,8 @@ pub async fn a_stale_batch_changes_nothing_anywhere(stack: &dyn LedgerStack) {
     let mut sound = teller.next();
     sound.items = vec![moved(item(10, 2, 0), item(10, 3, 0))];
     sound.holds = vec![granted(2)];
-    let stale: [(&str, fn(&mut LedgerBatch)); 5] = [
+    type Change = fn(&mut LedgerBatch);
+    let stale: [(&str, Change); 5] = [
         ("epoch", |batch| batch.epoch -= 1),
         ("writer", |batch| batch.writer = Uuid::from_u128(99)),
         ("offset", |batch| batch.first_offset += 1),

@@ -20,4 +20,4 @@ pub use frozen::{Addresses, Folder, Frozen};
 pub use problem::Problem;
 pub use read::{LARGEST, MOST, Sale, Source, read};
 pub use schema::schema;
-pub use services::{Names, Services};
+pub use services::{Names, RECONCILER, Services};

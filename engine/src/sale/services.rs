@@ -46,6 +46,10 @@ impl Services {
     }
 }
 
+/// The PostgreSQL role of the reconciler: reads the runs' tables and can do nothing else. It has no login: the sales' own
+/// role steps into it.
+pub const RECONCILER: &str = "flashsale_reconciler";
+
 /// The names of one run of one sale in shared stores: a run never meets another's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {

@@ -3,9 +3,9 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::servers::RECONCILER;
 use super::unavailable;
 use crate::ports::LedgerError;
+use crate::sale::RECONCILER;
 
 /// The oldest server that is known to do: `server_version_num`.
 const OLDEST: u32 = 150_000;

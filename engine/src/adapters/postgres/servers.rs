@@ -11,12 +11,10 @@ use tokio::time::timeout;
 
 use super::unavailable;
 use crate::ports::LedgerError;
-use crate::sale::Names;
+use crate::sale::{Names, RECONCILER};
 
 /// How long one server may take to answer a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// The role of the reconciler: reads a run's tables and can do nothing else.
-pub(super) const RECONCILER: &str = "flashsale_reconciler";
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
