@@ -184,7 +184,8 @@ pub trait Ledger: Send + Sync {
     }
     /// Everything below `offset` is published; never moves back within a generation.
     async fn published(&self, epoch: u64, offset: u64) -> Result<(), LedgerError>;
-    /// Keeps a snapshot; older ones beyond the newest three may go.
+    /// Keeps a snapshot; older ones beyond the newest three may go. It is megabytes: it takes no connection or lock that
+    /// [`Ledger::commit`] waits for.
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), LedgerError>;
     /// Rewrites the projection rows from the fold, in one fenced transaction (`flashsale ledger repair`).
     async fn rewrite(&self, epoch: u64, writer: Uuid, rows: &LedgerRows) -> Result<bool, LedgerError>;
@@ -200,7 +201,7 @@ pub struct Snapshot {
     /// The state's digest.
     pub digest: u64,
     /// The state, postcard.
-    pub state: Vec<u8>,
+    pub state: Bytes,
 }
 
 /// One audit row.

@@ -62,7 +62,7 @@ async fn work(log: &dyn Log, ledger: &SqliteLedger, writer: &mut Allocator, snap
                 generation: 0,
                 next_offset: writer.next(),
                 digest: state.digest(),
-                state: postcard::to_stdvec(state).unwrap(),
+                state: postcard::to_stdvec(state).unwrap().into(),
             };
             ledger.save_snapshot(&kept).await.unwrap();
         }

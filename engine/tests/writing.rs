@@ -308,3 +308,28 @@ async fn snapshots_are_kept_every_thirty_seconds_of_committed_states() {
     drop(tables);
     engine.kill();
 }
+
+#[tokio::test(start_paused = true)]
+async fn commits_do_not_wait_for_a_snapshot_and_a_shadow_left_behind_reads_the_log_again() {
+    let mut world = World::new();
+    world.options.snapshot_every = Duration::from_secs(1);
+    let mut engine = open(&world).await;
+    let store = world.ledger.snapshot_store.lock().await;
+    sleep(Duration::from_secs(3)).await;
+    // More than a shadow lets wait, while its last snapshot is on its way to a store that does not answer.
+    let padding = "x".repeat(1 << 20);
+    let mut last = 0;
+    for number in 1..=20 {
+        last = world.log.push(batch(0, 9, number, vec![entry(Command::Tick, &padding)]));
+    }
+    engine.through(last + 1).await;
+    assert!(world.ledger.tables.lock().unwrap().snapshots.is_empty());
+    drop(store);
+    let newest = || world.ledger.tables.lock().unwrap().snapshots.last().map(|kept| (kept.next_offset, kept.digest));
+    until("a snapshot of all of it", || newest().is_some_and(|(next_offset, _)| next_offset > last)).await;
+    let (next_offset, digest) = newest().unwrap();
+    let tables = world.ledger.tables.lock().unwrap();
+    assert_eq!(tables.audit.iter().find(|row| row.next_offset == next_offset).map(|row| row.digest), Some(digest));
+    drop(tables);
+    engine.kill();
+}

@@ -102,6 +102,8 @@ pub struct Prepared {
     pub sale: Option<Arc<SaleView>>,
     /// What it is made of.
     pub size: Waiting,
+    /// The records themselves.
+    pub records: Vec<LogRecord>,
 }
 
 impl Allocator {
@@ -123,6 +125,11 @@ impl Allocator {
     #[must_use]
     pub fn state(&self) -> Option<&State> {
         self.fold.state()
+    }
+
+    /// The fold itself, with everything folded so far.
+    pub(super) fn fold_so_far(&self) -> &Fold {
+        &self.fold
     }
 
     /// The log's generation.
@@ -255,7 +262,7 @@ impl Allocator {
             committed: Bytes::from(encode(&committed).map_err(|error| StepError::Violated(error.to_string()))?),
         };
         let sale = (picture || open.picture).then(|| Arc::new(SaleView::of(state)));
-        Ok(Some(Prepared { batch: Arc::new(batch), committed: Arc::new(committed), sale, size }))
+        Ok(Some(Prepared { batch: Arc::new(batch), committed: Arc::new(committed), sale, size, records: open.records }))
     }
 
     /// A takeover by someone else above this writer's epoch outranks it; at the same epoch (two ledgers after a

@@ -14,6 +14,7 @@ use super::failpoint::{Point, reach};
 use super::fold::StepError;
 use super::landing::land;
 use super::service::{Service, WriterError};
+use super::shadow::{Shadow, Turn};
 use super::step::{Allocator, Prepared};
 use super::takeover::{FIRST_TICK, own_batch};
 use super::ticks::Ticks;
@@ -42,8 +43,6 @@ struct InFlight {
     /// When its first record was read, and when it was sent.
     begun: Duration,
     sent: Duration,
-    /// The state after it, when a snapshot is due.
-    snapshot: Option<State>,
 }
 
 /// A writer at work.
@@ -60,7 +59,9 @@ pub(super) struct Writing {
     beating: BoxFuture<'static, Beat>,
     appending: Option<BoxFuture<'static, Result<u64, LogError>>>,
     refused_since: Option<Duration>,
-    snapshotting: Option<BoxFuture<'static, ()>>,
+    shadow: Shadow,
+    /// The shadow's turn of work.
+    shading: Option<Turn>,
 }
 
 /// What a beat brought: whether the epoch is still this writer's, and the log's end.
@@ -71,6 +72,8 @@ impl Writing {
         let now = service.ports.clock.monotonic();
         let reading = Self::read(&service, allocator.next());
         let beating = Self::beat(&service, &allocator);
+        let (log, ledger) = (Arc::clone(&service.ports.log), Arc::clone(&service.ports.ledger));
+        let shadow = Shadow::new(log, ledger, allocator.fold_so_far().clone());
         Self {
             ticks: Ticks::new(service.options.layers.idle_ticks, now),
             next_number: FIRST_TICK,
@@ -82,7 +85,8 @@ impl Writing {
             beating,
             appending: None,
             refused_since: None,
-            snapshotting: None,
+            shadow,
+            shading: None,
             service,
             allocator,
         }
@@ -116,7 +120,7 @@ impl Writing {
     /// connection, or be next in line for it, while the end waits behind it for ever.
     fn hush(&mut self) {
         self.beating = Box::pin(pending());
-        (self.snapshotting, self.appending) = (None, None);
+        (self.shading, self.appending) = (None, None);
     }
 
     /// Decides what the log held when the stop was asked for.
@@ -146,7 +150,10 @@ impl Writing {
                 ended = landed(&mut self.in_flight) => self.landed(ended).await?,
                 beat = &mut self.beating => self.beaten(beat)?,
                 appended = of(&mut self.appending) => self.appended(appended)?,
-                () = of(&mut self.snapshotting) => self.snapshotting = None,
+                fold = of(&mut self.shading) => {
+                    self.shading = None;
+                    self.shadow.rest(fold);
+                }
                 () = nudge.notified() => self.ticks.nudge(),
                 records = &mut self.reading, if !self.allocator.is_full() => self.take(records)?,
                 () = sleep(self.ticks.wait(clock.monotonic())) => {}
@@ -165,8 +172,6 @@ impl Writing {
         if prepared.sale.is_some() {
             self.pictured = now;
         }
-        let due = now >= self.snapshot_at && self.snapshotting.is_none();
-        let snapshot = if due { self.allocator.state().cloned() } else { None };
         let (ports, gauges) = (self.service.ports.clone(), Arc::clone(&self.service.gauges));
         let mut landing: BoxFuture<'static, _> = Box::pin(land(ports, gauges, Arc::clone(&prepared.batch)));
         // Polled once, so that the ledger works while the last batch's waiters are told.
@@ -174,7 +179,7 @@ impl Writing {
             landing = Box::pin(ready(ended));
         }
         let begun = self.begun.take().unwrap_or(now);
-        self.in_flight = Some(InFlight { prepared, landing, begun, sent: now, snapshot });
+        self.in_flight = Some(InFlight { prepared, landing, begun, sent: now });
         Ok(())
     }
 
@@ -196,7 +201,7 @@ impl Writing {
     fn tell_of(&mut self, flight: InFlight) {
         let (publisher, gauges) = (Arc::clone(&self.service.publisher), Arc::clone(&self.service.gauges));
         let committed_at = self.now();
-        let InFlight { prepared: Prepared { batch, committed, sale, size }, begun, sent, snapshot, .. } = flight;
+        let InFlight { prepared: Prepared { batch, committed, sale, size, records }, begun, sent, .. } = flight;
         publisher.answer(&committed);
         let told_at = self.now();
         reach(Point::AfterReply);
@@ -216,10 +221,12 @@ impl Writing {
             gauges.sale.store(sale);
         }
         self.show_waiting();
-        if let Some(state) = snapshot {
+        if told_at >= self.snapshot_at {
             self.snapshot_at = told_at + self.service.options.snapshot_every;
-            let ledger = Arc::clone(&self.service.ports.ledger);
-            self.snapshotting = Some(Box::pin(keep(ledger, batch.generation, batch.next_offset, state)));
+            self.shadow.want_snapshot();
+        }
+        if let Some(turn) = self.shadow.follow(&batch, records) {
+            self.shading = Some(turn);
         }
     }
 
@@ -311,8 +318,8 @@ impl Writing {
         let (next, generation) = (self.allocator.next(), self.allocator.generation());
         let all = self.in_flight.is_none() && self.allocator.waiting().is_none();
         let ledger = Arc::clone(&self.service.ports.ledger);
-        if let Some(state) = self.allocator.state().filter(|_| all).cloned()
-            && timeout(STOP_WITHIN, keep(Arc::clone(&ledger), generation, next, state)).await.is_err()
+        if let Some(state) = self.allocator.state().filter(|_| all)
+            && timeout(STOP_WITHIN, keep(&*ledger, generation, next, state)).await.is_err()
         {
             tracing::warn!("no snapshot was kept at the stop; the next start replays a little more");
         }
@@ -349,11 +356,10 @@ impl Writing {
     }
 }
 
-/// Serializes a state where it disturbs nobody, and keeps it.
-async fn keep(ledger: Arc<dyn Ledger>, generation: u32, next_offset: u64, state: State) {
+/// Keeps the state that a stopping writer leaves.
+async fn keep(ledger: &dyn Ledger, generation: u32, next_offset: u64, state: &State) {
     let digest = state.digest();
-    let bytes = tokio::task::spawn_blocking(move || postcard::to_stdvec(&state)).await;
-    let Ok(Ok(state)) = bytes else {
+    let Ok(state) = postcard::to_stdvec(state).map(Bytes::from) else {
         tracing::error!(next_offset, "a state could not be serialized");
         return;
     };

@@ -137,6 +137,8 @@ pub struct MemoryLedger {
     pub resolved: AtomicU64,
     /// How long each of the writer's statements takes.
     pub slow: Mutex<Duration>,
+    /// Locked: no snapshot is taken. It is nothing that a commit waits for.
+    pub snapshot_store: tokio::sync::Mutex<()>,
     /// The one connection that writes: whoever waits for it is served in turn.
     connection: tokio::sync::Mutex<()>,
 }
@@ -302,7 +304,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), LedgerError> {
-        let _connection = self.statement().await;
+        let _store = self.snapshot_store.lock().await;
         self.tables.lock().unwrap().snapshots.push(snapshot.clone());
         Ok(())
     }

@@ -79,15 +79,6 @@ create table audit (
     primary key (generation, next_offset)
 ) strict;
 
--- The newest states, so that a restart replays seconds and not the sale.
-create table snapshots (
-    generation integer not null,
-    next_offset integer not null,
-    digest integer not null,
-    state blob not null,
-    primary key (generation, next_offset)
-) strict;
-
 -- The gate, when it is shut: engine-local, needs no log, seen by every gateway within half a second.
 create table gate (
     one integer primary key check (one = 1),

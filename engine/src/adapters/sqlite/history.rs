@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::SqliteLedger;
-use super::ledger::unavailable;
+use super::ledger::{off_the_runtime, unavailable};
 use super::rows::{HOLD, PAYMENT, checkpoint, count, damaged, hash, hold, payment, unsigned, word};
 use crate::ports::{AuditRow, Checkpoint, Gate, History, HoldRow, ItemSums, LedgerError, LedgerRows, Snapshot, Sums};
 use crate::record::ItemNotice;
@@ -69,23 +69,9 @@ impl History for SqliteLedger {
     }
 
     async fn snapshot(&self, next_offset: u64) -> Result<Option<Snapshot>, LedgerError> {
-        let row = sqlx::query(
-            "select * from snapshots where generation = (select generation from writer) and next_offset <= ?
-             order by next_offset desc limit 1",
-        )
-        .bind(word(next_offset))
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(unavailable)?;
-        let read = |row: &SqliteRow| {
-            Ok(Snapshot {
-                generation: count(row, "generation")?,
-                next_offset: unsigned(row, "next_offset")?,
-                digest: unsigned(row, "digest")?,
-                state: row.try_get("state").map_err(damaged)?,
-            })
-        };
-        row.as_ref().map(read).transpose()
+        let Some(writer) = self.writer().await? else { return Ok(None) };
+        let snapshots = self.snapshots.clone();
+        off_the_runtime(move || snapshots.newest(writer.generation, next_offset)).await
     }
 
     async fn rows(&self) -> Result<LedgerRows, LedgerError> {

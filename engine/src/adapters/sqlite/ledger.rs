@@ -10,19 +10,19 @@ use uuid::Uuid;
 
 use super::commit::{self, Written};
 use super::rows::{checkpoint, damaged, word};
+use super::snapshots::Snapshots;
 use super::{OpenError, options};
 use crate::ports::{Checkpoint, CommitEnd, Ledger, LedgerBatch, LedgerError, LedgerRows, Snapshot};
 
 /// Connections of everyone but the writer.
 const READERS: u32 = 4;
-/// Snapshots kept.
-const SNAPSHOTS: i64 = 3;
 
 /// A ledger in one SQLite file.
 pub struct SqliteLedger {
     /// The only connection that writes.
     pub(super) writing: Mutex<SqliteConnection>,
     pub(super) readers: SqlitePool,
+    pub(super) snapshots: Snapshots,
 }
 
 impl SqliteLedger {
@@ -57,7 +57,7 @@ impl SqliteLedger {
             .connect_with(options.read_only(true))
             .await
             .map_err(|error| unfit(&error))?;
-        Ok(Self { writing: Mutex::new(connection), readers })
+        Ok(Self { writing: Mutex::new(connection), readers, snapshots: Snapshots::beside(path) })
     }
 
     async fn row(connection: &mut SqliteConnection) -> Result<Checkpoint, LedgerError> {
@@ -68,6 +68,14 @@ impl SqliteLedger {
 
 pub(super) fn unavailable(error: sqlx::Error) -> LedgerError {
     LedgerError::Unavailable(error.to_string())
+}
+
+/// Work that waits for the disk.
+pub(super) async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, LedgerError> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(|error| LedgerError::Unavailable(error.to_string()))?;
+    done.map_err(|error| LedgerError::Unavailable(error.to_string()))
 }
 
 #[async_trait]
@@ -152,24 +160,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), LedgerError> {
-        let mut connection = self.writing.lock().await;
-        sqlx::query("insert or replace into snapshots (generation, next_offset, digest, state) values (?, ?, ?, ?)")
-            .bind(snapshot.generation)
-            .bind(word(snapshot.next_offset))
-            .bind(word(snapshot.digest))
-            .bind(snapshot.state.as_slice())
-            .execute(&mut *connection)
-            .await
-            .map_err(unavailable)?;
-        sqlx::query(
-            "delete from snapshots where (generation, next_offset) not in
-             (select generation, next_offset from snapshots order by generation desc, next_offset desc limit ?)",
-        )
-        .bind(SNAPSHOTS)
-        .execute(&mut *connection)
-        .await
-        .map_err(unavailable)
-        .map(|_| ())
+        let (snapshots, snapshot) = (self.snapshots.clone(), snapshot.clone());
+        off_the_runtime(move || snapshots.save(&snapshot)).await
     }
 
     async fn rewrite(&self, epoch: u64, writer: Uuid, rows: &LedgerRows) -> Result<bool, LedgerError> {

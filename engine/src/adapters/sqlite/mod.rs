@@ -5,6 +5,7 @@ mod history;
 mod ledger;
 mod log;
 mod rows;
+mod snapshots;
 
 use std::path::Path;
 use std::time::Duration;

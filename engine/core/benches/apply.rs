@@ -1,0 +1,167 @@
+//! What a decision costs: `apply` beside a plain `HashMap` insert of the same request keys, turn by turn in one run.
+//! Times are this thread's processor time, so that a busy machine is no excuse. `cargo bench -p flashsale-core`; about
+//! half a minute.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::time::Duration;
+
+use flashsale_core::{ChangeId, Command, ItemRules, Outcome, Position, RequestKey, Rules, State, SubjectKey};
+
+/// Commands that are made, then timed: a turn of `apply`, a turn of `insert`.
+const TURN: u64 = 16_384;
+/// The customer's goal: ten million decisions a second on one core, ns a decision.
+const GOAL_NS: f64 = 100.0;
+/// Ten million grants may cost so many times what a million cost, each.
+const GOAL_GROWTH: f64 = 5.0;
+
+fn main() {
+    // `cargo test --benches` only asks whether this builds.
+    if !std::env::args().any(|word| word == "--bench") {
+        return;
+    }
+    println!("case                         decisions  granted   ns each  ns/grant  ns/refusal  HashMap ns  bytes/hold");
+    let mix = run("sale's mix, 10,000 units", 10_000, 1_000_000);
+    let tenth = run("a tenth granted", 100_000, 1_000_000);
+    let half = run("half granted, 1M units", 1_000_000, 2_000_000);
+    let million = run("all granted, 1M", 1_000_000, 1_000_000);
+    let ten = run("all granted, 10M", 10_000_000, 10_000_000);
+    let flat = half.refusal / mix.refusal.min(tenth.refusal);
+    println!();
+    verdict("sale's mix, ns a decision", mix.each, GOAL_NS);
+    verdict("half granted up to 1M grants, ns a decision", half.each, GOAL_NS);
+    verdict("a refusal after 1M grants, times one after 10,000", flat, 2.0);
+    verdict("a grant of 10M, times one of 1M", ten.grant / million.grant, GOAL_GROWTH);
+}
+
+fn verdict(what: &str, measured: f64, goal: f64) {
+    let word = if measured <= goal { "pass" } else { "FAIL" };
+    println!("{what:<52} {measured:>8.1}  goal at most {goal:>5.0}  {word}");
+}
+
+struct Cost {
+    each: f64,
+    grant: f64,
+    refusal: f64,
+}
+
+/// Reserves by as many customers on a sale of `stock` units: all are granted until they are gone, as in a sale.
+fn run(case: &str, stock: u64, decisions: u64) -> Cost {
+    let before = resident();
+    let mut state = open_sale(stock);
+    let mut effects = Vec::new();
+    let mut turn = Vec::new();
+    let mut plain: HashMap<[u8; 16], u32> = HashMap::new();
+    let (mut granting, mut refusing, mut inserting) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let (mut granted, mut done) = (0, 0);
+    while done < decisions {
+        // A turn is all grants or all refusals, so that each can be told apart.
+        let left = if done < stock { stock - done } else { decisions - done };
+        let count = TURN.min(left).min(decisions - done);
+        turn.clear();
+        turn.extend((done..done + count).map(reserve));
+        let begun = spent();
+        for (index, command) in (0..).zip(&turn) {
+            effects.clear();
+            let position = Position { generation: 0, offset: done, index };
+            let outcome = state.apply(position, 1_000 + (done >> 8).cast_signed(), command, &mut effects);
+            granted += u64::from(matches!(outcome, Outcome::Granted { .. }));
+            black_box(&effects);
+        }
+        let took = spent() - begun;
+        if done < stock {
+            granting += took;
+            let keys: Vec<[u8; 16]> = turn.iter().map(key).collect();
+            let begun = spent();
+            for (place, key) in (0..).zip(keys) {
+                plain.insert(key, place);
+            }
+            inserting += spent() - begun;
+        } else {
+            refusing += took;
+        }
+        done += count;
+    }
+    assert_eq!(granted, stock.min(decisions), "every unit is granted, and no more");
+    drop(black_box(plain));
+    let held = resident().saturating_sub(before);
+    report(case, decisions, granted, [granting, refusing, inserting], held)
+}
+
+fn report(case: &str, decisions: u64, granted: u64, spent: [Duration; 3], bytes: u64) -> Cost {
+    #[allow(clippy::cast_precision_loss)]
+    let per = |time: Duration, count: u64| time.as_secs_f64() * 1e9 / count as f64;
+    let [granting, refusing, inserting] = spent;
+    let cost = Cost {
+        each: per(granting + refusing, decisions),
+        grant: per(granting, granted),
+        refusal: per(refusing, decisions - granted),
+    };
+    println!(
+        "{case:<27} {decisions:>10} {granted:>8}  {:>8.1}  {:>8.1}  {:>10.1}  {:>10.1}  {:>10}",
+        cost.each,
+        cost.grant,
+        cost.refusal,
+        per(inserting, granted),
+        bytes / granted
+    );
+    cost
+}
+
+fn open_sale(stock: u64) -> State {
+    let rules = Rules {
+        items: vec![ItemRules { stock: u32::try_from(stock).unwrap(), per_customer: 1 }],
+        hold_ms: 120_000,
+        offer_ms: 20_000,
+        pace: None,
+        opens_at: None,
+        duration_ms: 3_600_000,
+    };
+    let mut state = State::new(rules, 1_000);
+    let mut effects = Vec::new();
+    for command in [Command::Arm { change: ChangeId([1; 16]) }, Command::Open] {
+        state.apply(Position::default(), 1_000, &command, &mut effects);
+    }
+    state
+}
+
+fn reserve(number: u64) -> Command {
+    Command::Reserve {
+        request: RequestKey(random(number * 4)),
+        subject: SubjectKey(random(number * 4 + 2)),
+        item: 0,
+        wait: false,
+    }
+}
+
+fn key(command: &Command) -> [u8; 16] {
+    match command {
+        Command::Reserve { request, .. } => request.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sixteen bytes as a hash would give them: SplitMix64 of a seed and its successor.
+fn random(seed: u64) -> [u8; 16] {
+    let word = |seed: u64| {
+        let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    };
+    (u128::from(word(seed)) << 64 | u128::from(word(seed + 1))).to_le_bytes()
+}
+
+/// Processor time of this thread so far.
+fn spent() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// Bytes of memory that this process has resident, from the system; 0 where it does not say.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib * 1_024)
+}
