@@ -260,7 +260,7 @@ impl Ledger for PostgresLedger {
         .bind(i64::from(snapshot.generation))
         .bind(word(snapshot.next_offset))
         .bind(word(snapshot.digest))
-        .bind(snapshot.state.as_slice())
+        .bind(snapshot.state.as_ref())
         .bind(SNAPSHOTS)
         .execute(link.ready(&self.servers).await?)
         .await

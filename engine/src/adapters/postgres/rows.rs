@@ -167,7 +167,7 @@ pub(super) fn snapshot(row: &PgRow) -> Result<Snapshot, LedgerError> {
         generation: count(row, "generation")?,
         next_offset: unsigned(row, "next_offset")?,
         digest: unsigned(row, "digest")?,
-        state: row.try_get("state").map_err(damaged)?,
+        state: row.try_get::<Vec<u8>, _>("state").map_err(damaged)?.into(),
     })
 }
 
