@@ -106,7 +106,7 @@ pub async fn a_further_generation_begins_anew(stack: &dyn LedgerStack) {
     teller.opens(1).await;
     teller.commit(&teller.next()).await;
     teller.at.ledger.published(1, 2).await.unwrap();
-    let kept = Snapshot { generation: 0, next_offset: 2, digest: teller.row.digest, state: vec![1] };
+    let kept = Snapshot { generation: 0, next_offset: 2, digest: teller.row.digest, state: vec![1].into() };
     teller.at.ledger.save_snapshot(&kept).await.unwrap();
     // The further log's first record, folded from the row as the last one left it.
     let mut batch = teller.next();
