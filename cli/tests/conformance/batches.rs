@@ -139,7 +139,7 @@ pub async fn the_newest_three_snapshots_are_kept(stack: &dyn LedgerStack) {
         generation: 0,
         next_offset,
         digest: u64::MAX - next_offset,
-        state: vec![byte; 300_000],
+        state: vec![byte; 300_000].into(),
     };
     for next_offset in [10, 20, 30, 40, 50] {
         teller.at.ledger.save_snapshot(&snapshot(next_offset, 1)).await.unwrap();
