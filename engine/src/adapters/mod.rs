@@ -2,6 +2,8 @@
 
 pub mod console;
 pub mod event_file;
+#[cfg(feature = "cluster")]
+pub mod kafka;
 pub mod memory_cache;
 #[cfg(feature = "cluster")]
 pub mod postgres;
