@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use flashsale_core::{HaltCause, HaltScope, Phase, Position, State};
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 /// The longest time that a stage's histogram tells apart, microseconds: a minute.
 const LONGEST_US: u64 = 60_000_000;
@@ -44,8 +45,11 @@ fn empty() -> Histogram<u64> {
     Histogram::new_with_max(LONGEST_US, 3).expect("a minute in microseconds, three digits")
 }
 
+/// A writer without work lets this much time pass between two decisions (the idle tick), and some: only more is age, ms.
+const QUIET_MS: i64 = 400;
+
 /// What the state machine says of the sale as a whole, as of a committed batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SaleView {
     /// The last command folded.
     pub position: Position,
@@ -136,6 +140,11 @@ pub struct Gauges {
     read_through: AtomicU64,
     /// Timestamp (Unix ms) of the oldest record read and not committed; 0: none.
     oldest_waiting: AtomicI64,
+    /// In a process that is not the writer: when the last decision came (Unix ms; 0: it is the writer), and its age then.
+    heard_at: AtomicI64,
+    heard_age: AtomicI64,
+    /// Decisions up to here were told before: nothing is taken in before they have been made again.
+    reopens_at: AtomicU64,
     /// Commands and records committed since the start: their ratio estimates what unread records hold.
     commands: AtomicU64,
     records: AtomicU64,
@@ -185,7 +194,7 @@ impl Gauges {
     /// sale, and only the writer appends it.
     #[must_use]
     pub fn seated(&self) -> bool {
-        self.epoch.load(Relaxed) > 0
+        self.epoch.load(Relaxed) > 0 && self.next_offset.load(Relaxed) >= self.reopens_at.load(Relaxed)
     }
 
     /// Commands appended and not decided: those read are counted, those not read yet are estimated by the mean
@@ -197,13 +206,16 @@ impl Gauges {
         self.read_waiting.load(Relaxed) + unread * commands.div_ceil(records).max(1)
     }
 
-    /// Age of the oldest record read and not decided, ms; `now` is Unix ms.
+    /// Age of the oldest record read and not decided, ms; `now` is Unix ms. A process that is not the writer knows the
+    /// age of the last decision when it came, and how long none has come since.
     #[must_use]
     pub fn queue_age_ms(&self, now: i64) -> u64 {
-        match self.oldest_waiting.load(Relaxed) {
-            0 => 0,
-            oldest => u64::try_from(now.saturating_sub(oldest)).unwrap_or_default(),
-        }
+        let age = match (self.heard_at.load(Relaxed), self.oldest_waiting.load(Relaxed)) {
+            (0, 0) => 0,
+            (0, oldest) => now.saturating_sub(oldest),
+            (heard, _) => self.heard_age.load(Relaxed).max(now.saturating_sub(heard).saturating_sub(QUIET_MS)),
+        };
+        u64::try_from(age).unwrap_or_default()
     }
 
     /// Time spent folding or committing since the start; its growth over a window is the writer's utilisation.
@@ -248,6 +260,18 @@ impl Gauges {
         self.next_offset.store(next_offset, Relaxed);
         self.digest.store(digest, Relaxed);
         self.chain.store(Arc::new(chain));
+    }
+
+    /// A decision of another process came at `now`, `age` ms after its record.
+    pub(crate) fn hear(&self, now: i64, age: i64) {
+        self.heard_at.store(now, Relaxed);
+        self.heard_age.store(age, Relaxed);
+    }
+
+    /// This process has the writer: it knows the queue itself, and takes nothing in before `reopens_at` is passed.
+    pub(crate) fn lead(&self, reopens_at: u64) {
+        self.heard_at.store(0, Relaxed);
+        self.reopens_at.store(reopens_at, Relaxed);
     }
 
     pub(crate) fn reading(&self, through: u64, waiting_commands: u64, oldest: Option<i64>) {

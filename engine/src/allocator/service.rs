@@ -13,6 +13,7 @@ use super::rebuild::RebuildError;
 use super::step::Allocator;
 use super::takeover::{Claim, take_over, wait_for_still};
 use super::ticks::Layers;
+use super::witnesses::beyond;
 use super::writing::Writing;
 use crate::ports::{Checkpoint, Clock, History, Ledger, Log, Notifier};
 use crate::publisher::service::Publisher;
@@ -27,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Ports {
     /// The commands.
     pub log: Arc<dyn Log>,
+    /// The decisions that other processes heard of; none: there are no others.
+    pub decisions: Option<Arc<dyn Log>>,
     /// Its own connection to the ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Everyone's: snapshots, the gate's row.
@@ -116,6 +119,7 @@ impl Service {
     pub async fn run(self) -> Result<(), WriterError> {
         let Some((allocator, row)) = self.seat().await? else { return Ok(()) };
         tracing::info!(epoch = row.epoch, next_offset = row.next_offset, "this is the writer now");
+        self.gauges.lead(allocator.told_through());
         self.gauges.stand(row.epoch, row.generation, row.next_offset, row.digest, row.chain);
         self.gauges.published(row.published_through);
         self.publisher.begin(allocator.state(), &row);
@@ -166,8 +170,14 @@ impl Service {
     }
 
     async fn try_seat(&self) -> Result<Option<(Allocator, Checkpoint)>, RebuildError> {
-        let Ports { log, ledger, history, clock, .. } = &self.ports;
+        let Ports { log, decisions, ledger, history, clock, .. } = &self.ports;
         let seen = wait_for_still(&**ledger, &**clock, self.options.alone).await?;
-        take_over(&**log, &**ledger, &**history, &self.claim, &seen).await
+        let seat = take_over(&**log, &**ledger, &**history, &self.claim, &seen).await?;
+        let (Some((allocator, row)), Some(decisions)) = (&seat, decisions) else { return Ok(seat) };
+        if allocator.generation() != row.generation {
+            return Ok(seat);
+        }
+        let told = beyond(&**decisions, row).await?;
+        Ok(seat.map(|(allocator, row)| (allocator.held_to(told), row)))
     }
 }

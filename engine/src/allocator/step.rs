@@ -56,6 +56,8 @@ pub struct Allocator {
     own_takeover_folded: bool,
     /// Timestamp of the last record whose decision showed every item, Unix ms.
     pictured_at: i64,
+    /// Digests that were told before, by the offset after them: what is decided again must come to the same.
+    told: BTreeMap<u64, u64>,
     open: Open,
 }
 
@@ -112,7 +114,21 @@ impl Allocator {
     pub fn new(me: Identity, fold: Fold, row: &Checkpoint) -> Self {
         let rows = fold.state().map(item_notices).unwrap_or_default();
         let cursor = Cursor { next_offset: row.next_offset, digest: row.digest, chain: row.chain };
-        Self { me, fold, cursor, rows, own_takeover_folded: false, pictured_at: 0, open: Open::default() }
+        let (told, open) = (BTreeMap::new(), Open::default());
+        Self { me, fold, cursor, rows, own_takeover_folded: false, pictured_at: 0, told, open }
+    }
+
+    /// The same, held to digests that were told before; see [`witnesses`](super::witnesses).
+    #[must_use]
+    pub fn held_to(mut self, told: BTreeMap<u64, u64>) -> Self {
+        self.told = told;
+        self
+    }
+
+    /// The offset after the last record whose decision was told before; 0: none beyond the ledger's row was.
+    #[must_use]
+    pub fn told_through(&self) -> u64 {
+        self.told.last_key_value().map_or(0, |(offset, _)| *offset)
     }
 
     /// Who this writer is.
@@ -170,6 +186,12 @@ impl Allocator {
         let folded = self.fold.record(&record, &mut telling)?;
         self.outranked(&telling)?;
         let state = self.fold.state().ok_or_else(|| StepError::Damaged("its first record defines no sale".into()))?;
+        if let Some(digest) = self.told.remove(&self.fold.next())
+            && digest != state.digest()
+        {
+            let (next, found) = (self.fold.next(), state.digest());
+            return Err(StepError::Damaged(format!("digest {found:016x} at offset {next}; {digest:016x} was told")));
+        }
         if folded == Folded::Began && self.fold.generation() > 0 {
             // The ledger has its rows already, as the state that the log goes on from says.
             self.rows = item_notices(state);

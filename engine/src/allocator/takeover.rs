@@ -18,6 +18,8 @@ pub const STILL: Duration = Duration::from_millis(1_500);
 const LOOK: Duration = Duration::from_millis(100);
 /// Records in one read while looking for takeovers.
 const READ_RECORDS: usize = 2_048;
+/// How long a read waits for records that the log's end says are there.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 /// How often an append of unknown end is tried; each try has a number of its own, and repeats are harmless.
 const APPENDS: u64 = 5;
 
@@ -126,7 +128,7 @@ async fn append(log: &dyn Log, record: impl Fn(u64) -> Record) -> Result<(), Reb
 async fn highest_takeover(log: &dyn Log, mut from: u64, plausible: u64) -> Result<u64, RebuildError> {
     let (end, mut highest) = (log.end().await?, 0);
     while from < end {
-        let records = log.read(from, READ_RECORDS, Duration::ZERO).await?;
+        let records = log.read(from, READ_RECORDS, READ_WITHIN).await?;
         if records.is_empty() {
             return Err(LogError::Unavailable(format!("no record at offset {from}, before its end")).into());
         }

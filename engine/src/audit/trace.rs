@@ -5,12 +5,13 @@ use serde::Serialize;
 
 use super::verify::AuditError;
 use crate::id::{Ids, hex};
-use crate::ports::{History, Log};
+use crate::ports::{History, Log, LogError};
 use crate::record::{Committed, Record, decode};
 
 /// Rows in one read.
 const PAGE: u32 = 1_000;
-const READ: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long a read waits for records that the log's end says are there.
+const READ: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One step of a reservation's story.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,7 +109,7 @@ pub async fn export<E>(
     while offset < end {
         let records = log.read(offset, PAGE as usize, READ).await?;
         if records.is_empty() {
-            break;
+            return Err(LogError::Unavailable(format!("no record at offset {offset}, before its end")).into());
         }
         for found in records {
             offset = found.offset + 1;
@@ -143,7 +144,7 @@ pub async fn changes(log: &dyn Log) -> Result<Vec<(i64, String, String)>, AuditE
     while offset < end {
         let records = log.read(offset, PAGE as usize, READ).await?;
         if records.is_empty() {
-            break;
+            return Err(LogError::Unavailable(format!("no record at offset {offset}, before its end")).into());
         }
         for record in records {
             offset = record.offset + 1;

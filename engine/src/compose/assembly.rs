@@ -29,7 +29,8 @@ use crate::id::Ids;
 use crate::operator::changes::Changes;
 use crate::operator::routes::Operator;
 use crate::operator::status::StatusSource;
-use crate::ports::{Cache, Clock, Notifier};
+use crate::ports::{Cache, Clock, Log, Notifier};
+use crate::publisher::answers::Answers;
 use crate::publisher::board::Board;
 use crate::publisher::events::Encoder;
 use crate::publisher::service::{Parts, Publisher};
@@ -63,6 +64,7 @@ pub(super) struct Assembly {
     pub(super) operator: Arc<Operator>,
     nudge: Arc<Notify>,
     cache: Arc<dyn Cache>,
+    decisions: Option<Arc<dyn Log>>,
     alone: bool,
     pub(super) tasks: TaskTracker,
     pub(super) stop_gateways: CancellationToken,
@@ -84,7 +86,7 @@ impl Assembly {
         outlets: Outlets,
         limits: Limits,
     ) -> Result<Self, ServeError> {
-        let (stores, Outlets { cache, events, alone }) = (Arc::new(stores), outlets);
+        let (stores, Outlets { cache, events, decisions, alone }) = (Arc::new(stores), outlets);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let console = Arc::new(Console::default());
         let gauges = Arc::new(Gauges::default());
@@ -93,12 +95,14 @@ impl Assembly {
         let tasks = TaskTracker::new();
         let stop_publisher = CancellationToken::new();
         let history = Arc::clone(&stores.history);
+        let answers = Arc::new(Answers::new(board.clone(), Arc::clone(&gauges)));
         let publisher = Publisher::start(
             Parts {
-                board: board.clone(),
+                answers: Arc::clone(&answers),
                 gauges: Arc::clone(&gauges),
                 cache: Arc::clone(&cache),
                 events,
+                decisions: decisions.clone(),
                 history: Arc::clone(&history),
                 ledger: Arc::clone(&stores.ledger),
                 clock: Arc::clone(&clock),
@@ -178,6 +182,7 @@ impl Assembly {
             operator,
             nudge: Arc::new(Notify::new()),
             cache,
+            decisions,
             alone,
             tasks,
             stop_gateways: CancellationToken::new(),
@@ -266,7 +271,14 @@ impl Assembly {
         let (log, ledger, history) = (Arc::clone(log), Arc::clone(ledger), Arc::clone(history));
         let notifier: Arc<dyn Notifier> = self.console.clone();
         let service = Service {
-            ports: Ports { log, ledger, history, notifier, clock: Arc::clone(&self.clock) },
+            ports: Ports {
+                log,
+                decisions: self.decisions.clone(),
+                ledger,
+                history,
+                notifier,
+                clock: Arc::clone(&self.clock),
+            },
             claim: Claim { define: define(&self.frozen)?, writer: Uuid::new_v4(), boot: rand::random() },
             options: Options { alone: self.alone, ..Options::default() },
             gauges: Arc::clone(&self.gauges),

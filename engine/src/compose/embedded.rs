@@ -19,6 +19,7 @@ pub(super) async fn open(run: &Path) -> Result<(Stores, Outlets), ServeError> {
     let outlets = Outlets {
         cache: Arc::new(MemoryCache::new(SystemClock::default())),
         events: Arc::new(EventFile::open(&run.join("events.jsonl")).await?),
+        decisions: None,
         alone: true,
     };
     Ok((stores(run, log).await?, outlets))

@@ -28,6 +28,8 @@ pub(super) struct Outlets {
     pub(super) cache: Arc<dyn Cache>,
     /// Where events go.
     pub(super) events: Arc<dyn Events>,
+    /// Where decisions go, for the processes that are not the writer; none: there are no others.
+    pub(super) decisions: Option<Arc<dyn Log>>,
     /// An exclusive lock proves that no other writer lives.
     pub(super) alone: bool,
 }

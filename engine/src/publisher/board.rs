@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use flashsale_core::{HoldNumber, HoldStatus, ItemIndex, Phase, RequestKey, State, SubjectKey};
+use flashsale_core::{HoldNumber, HoldStatus, HoldView, ItemIndex, Phase, RequestKey, State, SubjectKey};
 use hyper::header::HeaderValue;
 
 use super::answers::Follow;
 use crate::allocator::notices::item_notice;
-use crate::ports::Clock;
+use crate::ports::{Clock, HoldRow, LedgerRows};
 use crate::record::{Committed, HoldNotice, ItemNotice};
 use crate::sale::Frozen;
 
@@ -163,6 +163,14 @@ impl Board {
         }
     }
 
+    fn put_row(&self, row: &HoldRow) {
+        let HoldView { hold, subject, item, status, expires_at, .. } = row.view;
+        self.holds.pin().insert(hold, HoldCard { subject, item, status, expires_at });
+        if let Some(request) = row.request {
+            self.requests.pin().insert(request, hold);
+        }
+    }
+
     fn put_hold(&self, notice: &HoldNotice) {
         let card = HoldCard {
             subject: notice.subject,
@@ -203,8 +211,17 @@ impl Follow for Board {
         self.pictured.store(self.now_ms(), Relaxed);
     }
 
+    fn load(&self, rows: &LedgerRows, generation: u32, next_offset: u64) {
+        // The rows know neither phase nor pictures' times: no flag is fresh before the first decision brings both.
+        rows.holds.iter().for_each(|row| self.put_row(row));
+        for item in &rows.items {
+            self.put_item(generation, next_offset, self.clock.now(), *item);
+        }
+        self.through.store(next_offset, Relaxed);
+    }
+
     fn apply(&self, committed: &Committed) {
-        let mut pictured = false;
+        let (mut pictured, now) = (false, self.clock.now());
         for decision in &committed.decisions {
             // Grants before flags: whoever sees a flag at a position can find every grant up to it.
             for notice in &decision.holds {
@@ -214,7 +231,9 @@ impl Follow for Board {
             for item in &decision.items {
                 self.put_item(decision.generation, decision.offset + 1, decision.timestamp, *item);
             }
-            pictured |= decision.items.len() == self.pages.len();
+            // A picture that comes late, after an outage or a pause of this process, proves nothing about now.
+            let late = now.saturating_sub(decision.timestamp) >= FRESH_MS;
+            pictured |= !late && decision.items.len() == self.pages.len();
         }
         self.through.store(committed.next_offset, Relaxed);
         if pictured {

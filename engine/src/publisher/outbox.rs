@@ -1,17 +1,19 @@
-//! Events from what was committed: from memory while it keeps up, from the audit rows after a crash or a full queue.
-//! `published_through` moves only after the events are acknowledged.
+//! What was committed, on its way out: from memory while it keeps up, from the audit rows after a crash or a full queue.
+//! Events and decisions have an outbox each, so that neither waits for the other; `published_through` moves only after
+//! both are acknowledged.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::decisions::{self, Shown};
 use super::events::Encoder;
 use crate::allocator::failpoint::{Point, reach};
 use crate::allocator::gauges::Gauges;
-use crate::ports::{Checkpoint, Events, EventsError, History, Ledger, LedgerError};
+use crate::ports::{Checkpoint, Events, EventsError, History, Ledger, LedgerError, Log, LogError};
 use crate::record::{Committed, DecodeError, decode};
 
 /// Committed batches that wait in memory; beyond it the audit rows are read instead.
@@ -21,18 +23,21 @@ const ROWS: u32 = 256;
 /// Events in one publication, about.
 const EVENTS: usize = 2_048;
 /// Events are gathered for this long, off the reply path, and the ledger hears of progress as often: what was published
-/// since then is published again after a crash.
-const LINGER: Duration = Duration::from_millis(50);
+/// since then is published again after a crash. Decisions are gathered for no time: shoppers wait for them.
+pub const LINGER: Duration = Duration::from_millis(50);
 /// Waits after failures.
 const BACK_OFF: [Duration; 4] =
     [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
-/// Why an event is not out yet.
+/// Why something is not out yet.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
     /// The events' log.
     #[error(transparent)]
     Events(#[from] EventsError),
+    /// The decisions' log.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The audit rows.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -60,10 +65,37 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
 }
 
-/// How far events are out. Drivable step by step: no clock, no sleep.
+/// How far the decisions are out: (generation, offset). What is marked as published is not beyond it.
+#[derive(Debug, Default)]
+pub struct Reached(Mutex<(u32, u64)>);
+
+impl Reached {
+    fn set(&self, generation: u32, through: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (generation, through);
+    }
+
+    /// How far within a generation.
+    fn within(&self, generation: u32) -> u64 {
+        let (reached, through) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match reached.cmp(&generation) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Equal => through,
+            std::cmp::Ordering::Greater => u64::MAX,
+        }
+    }
+}
+
+/// Where it goes.
+enum Outlet {
+    Events { events: Arc<dyn Events>, encoder: Encoder, beside: Option<Arc<Reached>> },
+    Decisions { log: Arc<dyn Log>, reached: Arc<Reached>, shown: Shown },
+}
+
+/// How far events or decisions are out. Drivable step by step: no clock, no sleep.
 pub struct Outbox {
-    ports: Ports,
-    encoder: Encoder,
+    outlet: Outlet,
+    history: Arc<dyn History>,
+    ledger: Arc<dyn Ledger>,
     gauges: Arc<Gauges>,
     epoch: u64,
     generation: u32,
@@ -72,11 +104,45 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// From the ledger's row at the takeover.
+    /// Of events, from the ledger's row at the takeover.
     #[must_use]
     pub fn new(ports: Ports, encoder: Encoder, gauges: Arc<Gauges>, row: &Checkpoint) -> Self {
+        let Ports { events, history, ledger } = ports;
+        Self::of(Outlet::Events { events, encoder, beside: None }, history, ledger, gauges, row)
+    }
+
+    /// The same, which marks nothing as published that the decisions beside it have not reached.
+    #[must_use]
+    pub fn beside(mut self, reached: Arc<Reached>) -> Self {
+        if let Outlet::Events { beside, .. } = &mut self.outlet {
+            *beside = Some(reached);
+        }
+        self
+    }
+
+    /// Of decisions, from the same row; it shows how far it is and leaves the marking to the events' outbox.
+    #[must_use]
+    pub fn of_decisions(
+        log: Arc<dyn Log>,
+        reached: Arc<Reached>,
+        ports: Ports,
+        gauges: Arc<Gauges>,
+        row: &Checkpoint,
+    ) -> Self {
+        reached.set(row.generation, row.published_through);
+        let outlet = Outlet::Decisions { log, reached, shown: Shown::default() };
+        Self::of(outlet, ports.history, ports.ledger, gauges, row)
+    }
+
+    fn of(
+        outlet: Outlet,
+        history: Arc<dyn History>,
+        ledger: Arc<dyn Ledger>,
+        gauges: Arc<Gauges>,
+        row: &Checkpoint,
+    ) -> Self {
         let (epoch, generation, through) = (row.epoch, row.generation, row.published_through);
-        Self { ports, encoder, gauges, epoch, generation, through, marked: through }
+        Self { outlet, history, ledger, gauges, epoch, generation, through, marked: through }
     }
 
     /// Everything below is published.
@@ -91,7 +157,7 @@ impl Outbox {
     /// When a part of the world does not answer; what is out stays counted.
     pub async fn catch_up(&mut self, to: u64) -> Result<(), OutboxError> {
         while self.through < to {
-            let rows = self.ports.history.audit(self.through, ROWS).await?;
+            let rows = self.history.audit(self.through, ROWS).await?;
             let before = self.through;
             let generation = self.generation;
             for row in rows.into_iter().filter(|row| row.generation == generation) {
@@ -135,15 +201,34 @@ impl Outbox {
 
     async fn send(&mut self, batches: &[Arc<Committed>]) -> Result<(), OutboxError> {
         let Some(last) = batches.last() else { return Ok(()) };
-        let events: Vec<_> = batches.iter().flat_map(|batch| self.encoder.encode(batch)).collect();
-        for part in events.chunks(EVENTS) {
-            reach(Point::BeforePublish);
-            self.ports.events.publish(part).await?;
+        reach(Point::BeforePublish);
+        match &mut self.outlet {
+            Outlet::Events { events, encoder, .. } => {
+                let told: Vec<_> = batches.iter().flat_map(|batch| encoder.encode(batch)).collect();
+                for part in told.chunks(EVENTS) {
+                    events.publish(part).await?;
+                }
+            }
+            Outlet::Decisions { log, reached, shown } => {
+                decisions::publish(&**log, batches, shown, &self.gauges).await?;
+                reached.set(self.generation, last.next_offset);
+            }
         }
         self.through = last.next_offset;
-        self.gauges.published(self.through);
+        if let Some(through) = self.published() {
+            self.gauges.published(through);
+        }
         reach(Point::AfterPublish);
         Ok(())
+    }
+
+    /// What this outbox may call published; none: it leaves that to another.
+    fn published(&self) -> Option<u64> {
+        match &self.outlet {
+            Outlet::Events { beside: None, .. } => Some(self.through),
+            Outlet::Events { beside: Some(reached), .. } => Some(self.through.min(reached.within(self.generation))),
+            Outlet::Decisions { .. } => None,
+        }
     }
 
     /// Lets the ledger know how far it is.
@@ -151,9 +236,10 @@ impl Outbox {
     /// # Errors
     /// The ledger's.
     pub async fn mark(&mut self) -> Result<(), OutboxError> {
-        if self.marked < self.through {
-            self.ports.ledger.published(self.epoch, self.through).await?;
-            self.marked = self.through;
+        if let Some(through) = self.published().filter(|through| self.marked < *through) {
+            self.ledger.published(self.epoch, through).await?;
+            self.marked = through;
+            self.gauges.published(through);
         }
         Ok(())
     }
@@ -164,6 +250,7 @@ pub async fn run(
     begin: oneshot::Receiver<Checkpoint>,
     mut queue: mpsc::Receiver<Arc<Committed>>,
     make: impl FnOnce(&Checkpoint) -> Outbox,
+    linger: Duration,
     stop: CancellationToken,
 ) {
     let row = tokio::select! { row = begin => row, () = stop.cancelled() => return };
@@ -187,20 +274,24 @@ pub async fn run(
             }
             Err(error) => {
                 if failures == 0 {
-                    tracing::warn!(%error, "events are behind; the sale goes on");
+                    tracing::warn!(%error, "publishing is behind; the sale goes on");
                 }
                 failures += 1;
             }
         }
         let pause = match failures {
             0 if more => continue,
-            0 => LINGER,
+            0 => linger,
             times => BACK_OFF[times.min(BACK_OFF.len()) - 1],
         };
         if stopping {
             return;
         }
-        tokio::select! { () = tokio::time::sleep(pause) => {}, () = stop.cancelled() => {} }
+        tokio::select! {
+            () = tokio::time::sleep(pause), if !pause.is_zero() => {}
+            Some(batch) = queue.recv(), if pause.is_zero() => waiting.push_back(batch),
+            () = stop.cancelled() => {}
+        }
     }
 }
 

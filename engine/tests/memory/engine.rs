@@ -6,6 +6,7 @@ use std::time::Duration;
 use flashsale_engine::allocator::gauges::Gauges;
 use flashsale_engine::allocator::nudges;
 use flashsale_engine::allocator::service::{Options, Ports, Service, WriterError};
+use flashsale_engine::publisher::answers::Answers;
 use flashsale_engine::publisher::events::Encoder;
 use flashsale_engine::publisher::service::{Parts, Publisher};
 use flashsale_engine::record::Committed;
@@ -21,6 +22,7 @@ use super::{MemoryCache, MemoryEvents, MemoryLedger, MemoryLog, MemoryNotifier, 
 #[derive(Clone)]
 pub struct World {
     pub log: Arc<MemoryLog>,
+    pub told: Arc<MemoryLog>,
     pub ledger: Arc<MemoryLedger>,
     pub cache: Arc<MemoryCache>,
     pub events: Arc<MemoryEvents>,
@@ -44,6 +46,7 @@ impl World {
         let options = Options { alone: true, ..Options::default() };
         Self {
             log: MemoryLog::new(),
+            told: MemoryLog::new(),
             ledger: Arc::default(),
             cache: Arc::default(),
             events: Arc::default(),
@@ -58,10 +61,11 @@ impl World {
         let (gauges, tasks, publisher_stop) =
             (Arc::new(Gauges::default()), TaskTracker::new(), CancellationToken::new());
         let parts = Parts {
-            board: Arc::new(()),
+            answers: Arc::new(Answers::new(Arc::new(()), Arc::clone(&gauges))),
             gauges: Arc::clone(&gauges),
             cache: self.cache.clone(),
             events: self.events.clone(),
+            decisions: Some(self.told.clone()),
             history: self.ledger.clone(),
             ledger: self.ledger.clone(),
             clock: clock.clone(),
@@ -71,6 +75,7 @@ impl World {
         let decisions = publisher.subscribe();
         let ports = Ports {
             log: self.log.clone(),
+            decisions: Some(self.told.clone()),
             ledger: self.ledger.clone(),
             history: self.ledger.clone(),
             notifier: self.notifier.clone(),

@@ -8,7 +8,7 @@ pub mod sale;
 pub use consumers::{MemoryCache, MemoryEvents, MemoryNotifier};
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ impl Clock for TestClock {
 pub struct MemoryLog {
     pub records: Mutex<Vec<LogRecord>>,
     pub id: Mutex<Uuid>,
+    /// Takes no record.
+    pub away: AtomicBool,
     clock: TestClock,
     news: Notify,
 }
@@ -54,6 +56,7 @@ impl MemoryLog {
         Arc::new(Self {
             records: Mutex::default(),
             id: Mutex::new(Uuid::from_u128(77)),
+            away: AtomicBool::new(false),
             clock: TestClock::new(),
             news: Notify::new(),
         })
@@ -84,6 +87,9 @@ impl MemoryLog {
 #[async_trait]
 impl Log for MemoryLog {
     async fn append(&self, bytes: Bytes) -> Result<u64, LogError> {
+        if self.away.load(SeqCst) {
+            return Err(LogError::Unavailable("away".into()));
+        }
         Ok(self.push(bytes))
     }
 
@@ -119,7 +125,7 @@ pub enum Fault {
     Hangs,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Tables {
     pub row: Option<Checkpoint>,
     pub items: BTreeMap<u16, ItemNotice>,
@@ -167,6 +173,15 @@ impl MemoryLedger {
             published_through: 0,
             beat: 0,
         })
+    }
+
+    /// All tables as they are: a standby that stays behind.
+    pub fn copy(&self) -> Tables {
+        self.tables.lock().unwrap().clone()
+    }
+
+    pub fn put_back(&self, tables: Tables) {
+        *self.tables.lock().unwrap() = tables;
     }
 
     pub fn change_row(&self, change: impl FnOnce(&mut Checkpoint)) {
