@@ -15,6 +15,8 @@ use crate::sale::{Addresses, Folder};
 use crate::token::KeyError;
 
 mod assembly;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod embedded;
 mod facts;
 mod files;
@@ -45,6 +47,9 @@ pub enum ServeError {
     /// A store could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The stack's servers do not answer, or are not as they must be.
+    #[error("{0}")]
+    Stack(String),
     /// The sandbox could not be opened.
     #[error("payments: {0}")]
     Sandbox(#[from] sqlx::Error),

@@ -22,6 +22,7 @@ use flashsale_engine::allocator::rebuild::replay;
 use flashsale_engine::allocator::service::{Options, Ports, Service};
 use flashsale_engine::audit::chain;
 use flashsale_engine::ports::{Clock, Events, EventsError, History, Log};
+use flashsale_engine::publisher::answers::Answers;
 use flashsale_engine::publisher::events::Encoder;
 use flashsale_engine::publisher::service::{Parts, Publisher};
 use flashsale_engine::record::{BatchId, Committed};
@@ -92,7 +93,8 @@ async fn serve(folder: PathBuf) {
     let clock = Arc::new(SystemClock(Instant::now()));
     let (gauges, tasks, publisher_stop) = (Arc::new(Gauges::default()), TaskTracker::new(), CancellationToken::new());
     let parts = Parts {
-        board: Arc::new(()),
+        answers: Arc::new(Answers::new(Arc::new(()), Arc::clone(&gauges))),
+        decisions: None,
         gauges: Arc::clone(&gauges),
         cache: Arc::new(MemoryCache::default()),
         events: Arc::new(EventFile(Mutex::new(append_to(&folder.join("events"))))),
@@ -107,6 +109,7 @@ async fn serve(folder: PathBuf) {
     let options = Options { alone: true, snapshot_every: Duration::from_millis(20), ..Options::default() };
     let ports = Ports {
         log: log.clone(),
+        decisions: None,
         ledger: ledger.clone(),
         history: ledger,
         notifier: Arc::new(MemoryNotifier::default()),

@@ -6,6 +6,8 @@ pub mod embedded;
 pub mod eventful;
 pub mod fences;
 pub mod histories;
+pub mod kafka;
+pub mod logs;
 pub mod lost_answers;
 pub mod postgres;
 pub mod refusals;
@@ -63,5 +65,16 @@ macro_rules! ledger_stories {
                 $crate::stories::$chapter::$story(&stack).await;
             }
         )*
+    };
+}
+
+/// Every story of a log as tests of one stack, each with a log of its own.
+#[macro_export]
+macro_rules! log_stories {
+    ($stack:expr) => {
+        $crate::ledger_stories!(@ $stack, logs: a_new_log_is_empty records_come_back_in_order_from_any_place
+            a_reader_waits_for_the_next_record appends_at_once_have_a_place_each a_record_may_be_large
+            several_read_at_their_own_places who_reads_beside_sees_it_grow_and_appends_nothing
+            a_log_made_again_is_another_log);
     };
 }

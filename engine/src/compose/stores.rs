@@ -8,7 +8,7 @@ use super::{ServeError, embedded};
 use crate::audit::verify::{Audit as Books, AuditError, verify};
 use crate::operator::changes::Audit;
 use crate::ports::{Amount, Cache, Events, History, Ledger, Log, Payments};
-use crate::sale::{Folder, Frozen};
+use crate::sale::{Folder, Frozen, Services};
 
 /// The stores of one run: what is true of it.
 pub struct Stores {
@@ -36,7 +36,25 @@ pub(super) struct Outlets {
 
 /// Opens a run's stores for an engine, and what it writes to besides.
 pub(super) async fn open(folder: &Folder, frozen: &Frozen) -> Result<(Stores, Outlets), ServeError> {
-    embedded::open(&folder.run(frozen.run)).await
+    let run = folder.run(frozen.run);
+    match services(folder)? {
+        None => embedded::open(&run).await,
+        #[cfg(feature = "cluster")]
+        Some(services) => super::cluster::open(&services, &run, frozen).await,
+        #[cfg(not(feature = "cluster"))]
+        Some(_) => Err(without_clients()),
+    }
+}
+
+/// Where the stack's servers are; none: it is the embedded one.
+fn services(folder: &Folder) -> Result<Option<Services>, ServeError> {
+    let path = folder.services();
+    if path.exists() { Ok(Some(Services::read(&path)?)) } else { Ok(None) }
+}
+
+#[cfg(not(feature = "cluster"))]
+fn without_clients() -> ServeError {
+    ServeError::Stack("this binary was built without the clients of Kafka, PostgreSQL and Redis".to_owned())
 }
 
 impl Stores {
@@ -45,7 +63,14 @@ impl Stores {
     /// # Errors
     /// When the run has no stores yet.
     pub async fn open_reader(folder: &Folder, frozen: &Frozen) -> Result<Self, ServeError> {
-        embedded::open_reader(&folder.run(frozen.run)).await
+        let run = folder.run(frozen.run);
+        match services(folder)? {
+            None => embedded::open_reader(&run).await,
+            #[cfg(feature = "cluster")]
+            Some(services) => super::cluster::open_reader(&services, &run, frozen).await,
+            #[cfg(not(feature = "cluster"))]
+            Some(_) => Err(without_clients()),
+        }
     }
 
     /// Audits the run.
