@@ -27,9 +27,12 @@ const SALES: &str = "flashsale";
 const GRANTS: &[&str] = &[
     "grant pg_monitor to flashsale",
     "grant pg_checkpoint to flashsale",
+    "grant alter system on parameter synchronous_standby_names to flashsale",
+];
+/// Who may call a function is each database's own matter: said in the one that the sales' database is copied from.
+const TEMPLATE_GRANTS: &[&str] = &[
     "grant execute on function pg_promote(boolean, integer) to flashsale",
     "grant execute on function pg_reload_conf() to flashsale",
-    "grant alter system on parameter synchronous_standby_names to flashsale",
 ];
 
 /// The PostgreSQL servers of a stack.
@@ -221,22 +224,32 @@ impl Postgres {
         let slots = (1..self.layout.postgres.len())
             .map(|standby| format!("select pg_create_physical_replication_slot('{}', true)", standby::slot(standby)));
         statements.extend(slots);
-        // Last: it says that the others are there.
-        statements.push(format!("create database {SALES} owner {SALES}"));
         for statement in statements {
             admin.execute(AssertSqlSafe(statement)).await?;
         }
+        let mut template = self.session(place, "template1").await?;
+        for grant in TEMPLATE_GRANTS {
+            template.execute(*grant).await?;
+        }
+        // A database that somebody uses is not copied.
+        template.close().await?;
+        // Last: it says that the others are there.
+        admin.execute(AssertSqlSafe(format!("create database {SALES} owner {SALES}"))).await?;
         Ok(())
     }
 
     /// A session of the provider's; it never waits for a standby.
     async fn admin(&self, place: usize) -> sqlx::Result<PgConnection> {
+        self.session(place, "postgres").await
+    }
+
+    async fn session(&self, place: usize, database: &str) -> sqlx::Result<PgConnection> {
         let options = PgConnectOptions::new_without_pgpass()
             .host("127.0.0.1")
             .port(self.layout.postgres[place])
             .username(ADMIN)
             .password(&self.layout.admin_password)
-            .database("postgres")
+            .database(database)
             .ssl_mode(PgSslMode::Disable)
             .options([("synchronous_commit", "local")]);
         PgConnection::connect_with(&options).await
