@@ -44,6 +44,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let stopped = supervisor::stop(&folder)?;
     drop(lease);
     if arguments.delete_data {
+        if let Some(stack) = crate::stack::Running::known(&folder)? {
+            stack.delete_elsewhere()?;
+        }
         std::fs::remove_dir_all(folder.path())?;
     }
     let value = serde_json::json!({ "sale": name, "stopped": stopped, "deleted": arguments.delete_data });

@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use clap::Args;
 
+use flashsale_engine::sale::Folder;
+
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::stack::Running;
 use crate::{output, place};
 
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The sale: a file or a name
-    target: Option<String>,
-    /// Which process: engine or supervisor
-    #[arg(long, default_value = "engine", value_parser = ["engine", "supervisor"])]
+    /// Which process: engine, supervisor, or a server of the stack: postgres, redis, kafka-1
+    #[arg(default_value = "engine")]
     process: String,
+    /// The sale: a file or a name
+    #[arg(long = "sale", value_name = "TARGET")]
+    target: Option<String>,
     /// How many lines
     #[arg(long, short = 'n', default_value_t = 50)]
     lines: usize,
@@ -25,10 +29,10 @@ pub struct Arguments {
     follow: bool,
 }
 
-/// Prints a process's log: JSON lines.
+/// Prints a process's log: JSON lines, or as a server of the stack writes it.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let folder = place::local(context, arguments.target.as_deref())?;
-    let path = folder.log(&arguments.process);
+    let path = path(&folder, &arguments.process)?;
     let file = std::fs::File::open(&path)
         .map_err(|error| Failure::new(Exit::Unavailable, format!("{}: {error}", path.display())))?;
     let mut reader = BufReader::new(file);
@@ -47,6 +51,19 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
         follow(&mut reader)?;
     }
     Ok(Exit::Done)
+}
+
+fn path(folder: &Folder, process: &str) -> Result<std::path::PathBuf, Failure> {
+    if ["engine", "supervisor"].contains(&process) {
+        return Ok(folder.log(process));
+    }
+    let stack = Running::known(folder)?;
+    let servers: Vec<&str> = stack.iter().flat_map(Running::servers).map(|server| server.name.as_str()).collect();
+    if servers.contains(&process) {
+        return Ok(folder.server_log(process));
+    }
+    let known = ["engine", "supervisor"].into_iter().chain(servers).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(Exit::Usage, format!("this sale has no process {process}")).help(format!("one of {known}")))
 }
 
 /// Goes on until the pipe is closed or the process is interrupted.

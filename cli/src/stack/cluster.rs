@@ -54,14 +54,19 @@ pub(super) async fn form(redis: &Redis) -> Result<(), StackError> {
         for (port, bus) in &redis.ports()[1..] {
             cluster(&mut servers[0], &["MEET", "127.0.0.1", &port.to_string(), &bus.to_string()]).await?;
         }
-        until(&mut servers, "know one another", &format!("cluster_known_nodes:{}", redis.ports().len())).await?;
+        let known = format!("cluster_known_nodes:{}", redis.ports().len());
+        until(&mut servers, "know one another", "INFO", |told| told.lines().any(|line| line.trim_end() == known))
+            .await?;
         let (masters, replicas) = servers.split_at_mut(MASTERS);
         for (master, replica) in masters.iter_mut().zip(replicas) {
             let id = cluster(master, &["MYID"]).await?;
             replicate(replica, &id).await?;
         }
     }
-    until(&mut servers, "serve all slots", "cluster_state:ok").await?;
+    // From any server: each slot has a master, and each master a replica.
+    until(&mut servers, "serve all slots", "INFO", |told| told.contains("cluster_state:ok")).await?;
+    let replicas = |told: &str| told.lines().filter(|line| line.contains("slave")).count();
+    until(&mut servers, "know the replicas", "NODES", |told| replicas(told) >= redis.ports().len() - MASTERS).await?;
     std::fs::write(&formed, "").map_err(StackError::at(&formed))
 }
 
@@ -83,17 +88,22 @@ async fn replicate(replica: &mut Connection, master: &str) -> Result<(), StackEr
     }
 }
 
-async fn until(servers: &mut [Connection], what: &str, line: &str) -> Result<(), StackError> {
+async fn until(
+    servers: &mut [Connection],
+    what: &str,
+    asked: &str,
+    reached: impl Fn(&str) -> bool,
+) -> Result<(), StackError> {
     let begun = Instant::now();
     for server in servers {
         loop {
-            let info = cluster(server, &["INFO"]).await?;
-            if info.lines().any(|told| told.trim_end() == line) {
+            let told = cluster(server, &[asked]).await?;
+            if reached(&told) {
                 break;
             }
             if begun.elapsed() > LIMIT {
                 let what = format!("did not {what} within {} s", LIMIT.as_secs());
-                return Err(StackError::NotReady { server: "redis cluster".to_owned(), what, log: info });
+                return Err(StackError::NotReady { server: "redis cluster".to_owned(), what, log: told });
             }
             tokio::time::sleep(LOOK).await;
         }

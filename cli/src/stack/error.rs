@@ -37,6 +37,9 @@ pub enum StackError {
         /// The port.
         port: u16,
     },
+    /// The folder's servers hold the data of another number of them.
+    #[error("this sale's servers were made by other numbers under stack.process")]
+    OtherServers,
     /// PostgreSQL refused something.
     #[error("postgres: {0}")]
     Postgres(#[from] sqlx::Error),
@@ -65,9 +68,11 @@ impl From<StackError> for Failure {
         let help = match &error {
             StackError::Missing(_) => "flashsale doctor",
             StackError::PortInUse { .. } => "ss -ltnp shows who has it",
-            _ => "flashsale logs --help",
+            StackError::OtherServers => "keep the numbers, or let the old data go: flashsale down --delete-data",
+            _ => "flashsale logs PROCESS shows the rest",
         };
         let exit = match &error {
+            StackError::OtherServers => Exit::BadFile,
             StackError::File { .. } => Exit::Failed,
             _ => Exit::Unavailable,
         };

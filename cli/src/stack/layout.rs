@@ -46,12 +46,9 @@ impl Layout {
     /// # Errors
     /// The file system's; or the file was made for another plan.
     pub fn of(file: &Path, plan: &Plan) -> Result<Self, StackError> {
-        if file.exists() {
-            let bytes = std::fs::read(file).map_err(StackError::at(file))?;
-            let kept: Self = serde_json::from_slice(&bytes).map_err(io::Error::other).map_err(StackError::at(file))?;
+        if let Some(kept) = Self::kept(file)? {
             if kept.plan != *plan {
-                let error = io::Error::other("was made for other servers; a new run needs them deleted first");
-                return Err(StackError::at(file)(error));
+                return Err(StackError::OtherServers);
             }
             return Ok(kept);
         }
@@ -59,6 +56,20 @@ impl Layout {
         let text = serde_json::to_string_pretty(&layout).map_err(io::Error::other).map_err(StackError::at(file))?;
         place::write_secret(file, &text).map_err(|error| StackError::at(file)(io::Error::other(error.message)))?;
         Ok(layout)
+    }
+
+    /// The layout that a file holds, if there is one.
+    ///
+    /// # Errors
+    /// The file system's, or it is not readable as one.
+    pub fn kept(file: &Path) -> Result<Option<Self>, StackError> {
+        match std::fs::read(file) {
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other).map_err(StackError::at(file))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StackError::at(file)(error)),
+        }
     }
 
     fn choose(plan: &Plan) -> io::Result<Self> {
@@ -133,6 +144,6 @@ mod tests {
         let ports: std::collections::HashSet<u16> = layout.postgres.iter().copied().chain(pairs).collect();
         assert_eq!(ports.len(), 3 + 12 + 6, "no port twice");
         assert_eq!(Layout::of(&file, &plan).unwrap(), layout);
-        assert!(Layout::of(&file, &Plan::smallest()).is_err(), "another plan is refused");
+        assert!(Layout::of(&file, &Plan::default()).is_err(), "another plan is refused");
     }
 }

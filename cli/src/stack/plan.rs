@@ -1,5 +1,6 @@
 //! Which servers a stack has.
 
+use flashsale_engine::sale::stack::{Provider, Stack};
 use serde::{Deserialize, Serialize};
 
 /// Which servers a stack has; none of a kind where it is absent.
@@ -61,14 +62,16 @@ impl Kafka {
 }
 
 impl Plan {
-    /// One server of each kind.
+    /// The servers that a sale's definition asks this machine for; none with another provider.
     #[must_use]
-    pub fn smallest() -> Self {
-        Self {
-            postgres: Some(Postgres { standbys: 0, synchronous: true }),
-            redis: Some(Redis::Single),
-            kafka: Some(Kafka { brokers: 1 }),
+    pub fn of(stack: &Stack) -> Option<Self> {
+        let asked = &stack.process;
+        let redis = if asked.redis_cluster { Redis::Cluster } else { Redis::Single };
+        (stack.provider == Provider::Process).then_some(Self {
+            postgres: Some(Postgres { standbys: asked.standbys, synchronous: asked.synchronous }),
+            redis: Some(redis),
+            kafka: Some(Kafka { brokers: asked.brokers }),
             scratch: false,
-        }
+        })
     }
 }

@@ -111,6 +111,9 @@ impl Postgres {
             server.answers(folder, || async { self.admin(place).await.is_ok() }).await?;
             if place == 0 {
                 self.found(place).await?;
+            } else {
+                // Commits would wait for it.
+                server.answers(folder, || async { self.follows(place).await.unwrap_or(false) }).await?;
             }
         }
         Ok(children)
@@ -181,7 +184,6 @@ impl Postgres {
              max_replication_slots = 10\n\
              # A slot keeps what its standby has not seen, however long it is away.\n\
              max_slot_wal_keep_size = -1\n\
-             wal_keep_size = 256MB\n\
              # A rewound primary can follow again.\n\
              wal_log_hints = on\n\
              jit = off\n\
@@ -236,6 +238,21 @@ impl Postgres {
         // Last: it says that the others are there.
         admin.execute(AssertSqlSafe(format!("create database {SALES} owner {SALES}"))).await?;
         Ok(())
+    }
+
+    /// Whether a server is a primary itself, or some primary has it as a standby.
+    async fn follows(&self, place: usize) -> sqlx::Result<bool> {
+        let followed =
+            "select pg_is_in_recovery(), exists (select from pg_stat_replication where application_name = $1)";
+        for other in 0..self.layout.postgres.len() {
+            let Ok(mut admin) = self.admin(other).await else { continue };
+            let (in_recovery, has): (bool, bool) =
+                sqlx::query_as(followed).bind(standby::slot(place)).fetch_one(&mut admin).await?;
+            if has || (other == place && !in_recovery) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A session of the provider's; it never waits for a standby.

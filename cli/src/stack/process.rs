@@ -24,15 +24,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// The stack of a folder as its layout says, without starting anything.
+    /// The stack that a folder has, without starting anything; none if it never had one.
     ///
     /// # Errors
-    /// When a program is missing, or the folder's servers were made for another plan.
-    pub fn find(folder: &Folder, plan: &Plan) -> Result<Self, StackError> {
-        let layout = Layout::of(&folder.stack(), plan)?;
-        let postgres = Postgres::of(folder, &layout)?;
-        let redis = Redis::of(folder, &layout)?;
-        let kafka = Kafka::of(folder, &layout)?;
+    /// When a program is missing.
+    pub fn known(folder: &Folder) -> Result<Option<Self>, StackError> {
+        Layout::kept(&folder.stack())?.map(|layout| Self::find(folder, &layout)).transpose()
+    }
+
+    fn find(folder: &Folder, layout: &Layout) -> Result<Self, StackError> {
+        let postgres = Postgres::of(folder, layout)?;
+        let redis = Redis::of(folder, layout)?;
+        let kafka = Kafka::of(folder, layout)?;
         let servers = [
             kafka.as_ref().map(Kafka::servers),
             postgres.as_ref().map(Postgres::servers),
@@ -47,7 +50,7 @@ impl Running {
     /// # Errors
     /// When a program is missing, or a server does not come up.
     pub async fn start(folder: &Folder, plan: &Plan) -> Result<Self, StackError> {
-        let mut running = Self::find(folder, plan)?;
+        let mut running = Self::find(folder, &Layout::of(&folder.stack(), plan)?)?;
         let (postgres, redis, kafka) = (&running.postgres, &running.redis, &running.kafka);
         let (postgres, redis, kafka) = tokio::try_join!(
             async { if let Some(postgres) = postgres { postgres.start(folder).await } else { Ok(Vec::new()) } },
@@ -98,6 +101,17 @@ impl Running {
             self.children.extend(server.start(&self.folder)?);
         }
         Ok(())
+    }
+
+    /// Deletes what they keep outside of the folder; they are stopped.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn delete_elsewhere(&self) -> Result<(), StackError> {
+        match self.postgres.as_ref().and_then(|postgres| postgres.elsewhere(&self.folder)) {
+            Some(home) if home.exists() => std::fs::remove_dir_all(home).map_err(StackError::at(home)),
+            _ => Ok(()),
+        }
     }
 
     /// Takes note of those of our processes that ended.

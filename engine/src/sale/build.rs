@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::definition::{
     Admission, Arrival, BotFamily, BotKind, Crowd, Definition, Engine, Item, Objective, OpensAt, Overload,
-    PaymentProvider, Payments, People, Provider, Report, ReportFormat, Secret, Slo, Stack, TokenAlgorithm, TokenKey,
+    PaymentProvider, Payments, People, Report, ReportFormat, Secret, Slo, TokenAlgorithm, TokenKey,
 };
 use super::keys::{Kind, find, pattern};
 use super::read::Reader;
+use super::stack::stack;
 use super::values;
 use crate::ports::Amount;
 
@@ -42,7 +43,7 @@ pub(super) fn build(reader: &mut Reader) -> Option<Definition> {
 }
 
 impl Reader {
-    fn expect<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn expect<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let text = self.text(path)?;
         let parsed = parse(&text);
         if parsed.is_none() {
@@ -65,7 +66,7 @@ impl Reader {
         self.expect(path, |text| values::is_name(text).then(|| text.to_owned()))
     }
 
-    fn integer<T: TryFrom<i64>>(&mut self, path: &str) -> Option<T> {
+    pub(super) fn integer<T: TryFrom<i64>>(&mut self, path: &str) -> Option<T> {
         let Some(Kind::Integer(least, most)) = find(&pattern(path)).map(|key| key.kind) else { return None };
         let within = |number: &i64| (least..=most).contains(number);
         self.expect(path, |text| text.parse().ok().filter(within).and_then(|number| T::try_from(number).ok()))
@@ -79,9 +80,13 @@ impl Reader {
         self.expect(path, values::share).unwrap_or_default()
     }
 
-    fn choice(&mut self, path: &str) -> Option<&'static str> {
+    pub(super) fn choice(&mut self, path: &str) -> Option<&'static str> {
         let Some(Kind::Choice(words)) = find(&pattern(path)).map(|key| key.kind) else { return None };
         self.expect(path, |text| words.iter().find(|word| **word == text).copied())
+    }
+
+    pub(super) fn truth(&mut self, path: &str) -> bool {
+        self.expect(path, |text| text.parse().ok()).unwrap_or_default()
     }
 
     fn address(&mut self, path: &str) -> SocketAddr {
@@ -182,11 +187,6 @@ fn slo(reader: &mut Reader) -> Slo {
     }
 }
 
-fn stack(reader: &mut Reader) -> Stack {
-    reader.choice("stack.provider");
-    Stack { provider: Provider::Embedded }
-}
-
 fn engine(reader: &mut Reader) -> Engine {
     let origins = reader.entries("engine.cors.origins");
     let cors_origins = (0..origins).filter_map(|place| reader.text(&format!("engine.cors.origins[{place}]"))).collect();
@@ -211,7 +211,7 @@ fn token_key(reader: &mut Reader, place: usize) -> Option<TokenKey> {
     Some(TokenKey { kid: kid?, algorithm, key: secret(reader, &path("key"))? })
 }
 
-fn secret(reader: &mut Reader, path: &str) -> Option<Secret> {
+pub(super) fn secret(reader: &mut Reader, path: &str) -> Option<Secret> {
     let word = |key: &str| {
         let value = reader.value(path)?;
         let alone = value.as_mapping().is_some_and(|map| map.len() == 1);

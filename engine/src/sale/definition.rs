@@ -7,6 +7,7 @@ use flashsale_core::Rules;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::stack::Stack;
 use crate::ports::Amount;
 
 /// One sale, as defined. Durations serialize as milliseconds in JSON (see `millis`).
@@ -111,21 +112,6 @@ pub struct Objective {
     pub p95: Duration,
     /// A capacity that plan and rehearse check; never a minimum of live traffic.
     pub rps: Option<u32>,
-}
-
-/// What it runs on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stack {
-    /// Who provides the servers.
-    pub provider: Provider,
-}
-
-/// A stack provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Provider {
-    /// SQLite and in-process parts: nothing to install.
-    Embedded,
 }
 
 /// The engine.

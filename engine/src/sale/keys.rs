@@ -32,6 +32,10 @@ pub enum Kind {
     Address,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// `true` or `false`
+    Truth,
+    /// A `host:port` of anybody's.
+    Host,
     /// `{ env: NAME }` or `{ file: PATH }`
     Secret,
     /// Whatever it is, it is passed on.
@@ -57,6 +61,8 @@ impl Kind {
             Self::Zone => "an IANA zone: America/New_York",
             Self::Address => "an address and a port: \"127.0.0.1:8080\"",
             Self::Choice(words) => return format!("one of {}", words.join(", ")),
+            Self::Truth => "true or false",
+            Self::Host => "a host and a port: \"kafka-1.example:9092\"",
             Self::Secret => "{ env: NAME } or { file: PATH }",
             Self::Any => "keys of your own: { colour: red }",
         };
@@ -143,10 +149,56 @@ pub const KEYS: &[Key] = &[
     key("stack", Kind::Map, None, "What it runs on."),
     key(
         "stack.provider",
-        Kind::Choice(&["embedded"]),
+        Kind::Choice(&["embedded", "process", "external"]),
         Some("embedded"),
-        "SQLite and in-process parts: nothing to install.",
+        "embedded: SQLite and in-process parts, nothing to install; process: servers on this machine; external: yours.",
     ),
+    key("stack.process", Kind::Map, None, "The servers that provider process starts and keeps running."),
+    key("stack.process.postgres", Kind::Map, None, "PostgreSQL, 15 or newer."),
+    key("stack.process.postgres.standbys", Kind::Integer(0, 3), Some("0"), "Streaming standbys beside the primary."),
+    key("stack.process.postgres.synchronous", Kind::Truth, Some("true"), "A commit waits for any one of them."),
+    key("stack.process.redis", Kind::Map, None, "Redis 7 or Valkey."),
+    key(
+        "stack.process.redis.mode",
+        Kind::Choice(&["single", "cluster"]),
+        Some("single"),
+        "One server, or three masters and three replicas (customer: 3 + 3).",
+    ),
+    key("stack.process.kafka", Kind::Map, None, "Kafka, without ZooKeeper."),
+    key(
+        "stack.process.kafka.brokers",
+        Kind::Integer(1, 3),
+        Some("1"),
+        "1, or 3 with every record on two of them (customer: 3).",
+    ),
+    key("stack.external", Kind::Map, None, "The servers that provider external finds."),
+    key("stack.external.postgres", Kind::List(0, 8), None, "PostgreSQL, a URL a server, in no order."),
+    key(
+        "stack.external.postgres[]",
+        Kind::Secret,
+        None,
+        "postgres://user:password@host:5432/database?sslmode=verify-full",
+    ),
+    key("stack.external.redis", Kind::List(0, 32), None, "Redis, a URL a server; several are a cluster."),
+    key("stack.external.redis[]", Kind::Secret, None, "rediss://user:password@host:6379"),
+    key("stack.external.kafka", Kind::Map, None, "Kafka."),
+    key("stack.external.kafka.bootstrap", Kind::List(0, 32), None, "Some of its brokers."),
+    key("stack.external.kafka.bootstrap[]", Kind::Host, None, "One of them."),
+    key(
+        "stack.external.kafka.protocol",
+        Kind::Choice(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
+        Some("PLAINTEXT"),
+        "How to talk to them.",
+    ),
+    key(
+        "stack.external.kafka.mechanism",
+        Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+        Some("SCRAM-SHA-512"),
+        "How to prove who one is, where the protocol is SASL.",
+    ),
+    key("stack.external.kafka.username", Kind::Secret, None, "As whom, where the protocol is SASL."),
+    key("stack.external.kafka.password", Kind::Secret, None, "Its password."),
+    key("stack.external.kafka.authorities", Kind::Text, None, "A file of certificate authorities; else the system's."),
     key("engine", Kind::Map, None, "The engine's addresses and limits."),
     key("engine.listen", Kind::Address, Some("127.0.0.1:8080"), "Where shoppers call."),
     key("engine.operator_listen", Kind::Address, Some("127.0.0.1:8081"), "Where operators call; loopback only."),

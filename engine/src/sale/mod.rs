@@ -1,7 +1,7 @@
 //! The sale's definition: what `sale.yaml` says, checked and frozen.
 //!
 //! `keys` is the one table of keys; `places` knows where each stands in the file; `read` puts both together and
-//! collects complaints ([`Problem`]); `build` makes the [`Definition`]; [`schema`] shows the table to editors;
+//! collects complaints ([`Problem`]); `build` makes the [`Definition`] ([`stack`]: what it runs on); [`schema`] shows the table to editors;
 //! [`frozen`] is what `up` keeps; [`services`] says where its servers are, and what it is called in them.
 
 mod build;
@@ -13,6 +13,7 @@ mod problem;
 mod read;
 mod schema;
 pub mod services;
+pub mod stack;
 pub mod values;
 
 pub use definition::Definition;
@@ -21,3 +22,4 @@ pub use problem::Problem;
 pub use read::{LARGEST, MOST, Sale, Source, read};
 pub use schema::schema;
 pub use services::{Names, RECONCILER, Services};
+pub use stack::Provider;

@@ -172,7 +172,7 @@ impl Reader {
         let parsed = serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
         let value = match (key.kind, parsed) {
             (_, parsed @ (Value::String(_) | Value::Null)) => parsed,
-            (Kind::Integer(..) | Kind::Secret | Kind::Any, parsed) => parsed,
+            (Kind::Integer(..) | Kind::Truth | Kind::Secret | Kind::Any, parsed) => parsed,
             // A shell has no quotes to say that 007 is a name.
             _ => Value::String(text.to_owned()),
         };
@@ -248,10 +248,14 @@ impl Reader {
     pub(super) fn text(&mut self, path: &str) -> Option<String> {
         let key = find(&pattern(path))?;
         if let Some(value) = self.value(path) {
-            let number = matches!(key.kind, Kind::Integer(..));
+            let unquoted = match key.kind {
+                Kind::Integer(..) => Some("not a number"),
+                Kind::Truth => Some("not true or false"),
+                _ => None,
+            };
             let words = matches!(key.kind, Kind::Name | Kind::Text);
             let (text, wrong) = match value {
-                Value::String(text) => (text.clone(), number.then(|| format!("\"{text}\" is text, not a number"))),
+                Value::String(text) => (text.clone(), unquoted.map(|not| format!("\"{text}\" is text, {not}"))),
                 Value::Number(read) => (read.to_string(), words.then(|| format!("{read} is read as a number"))),
                 Value::Bool(read) => {
                     (read.to_string(), words.then(|| format!("{read} is read as yes or no, not text")))

@@ -37,7 +37,7 @@ fn one(key: &Key) -> Value {
         Kind::List(least, most) => {
             json!({ "type": "array", "items": entry(key.path), "minItems": least, "maxItems": most })
         }
-        Kind::Text | Kind::Time | Kind::Zone | Kind::Address => json!({ "type": "string" }),
+        Kind::Text | Kind::Time | Kind::Zone | Kind::Address | Kind::Host => json!({ "type": "string" }),
         Kind::Name => text("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
         Kind::Integer(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Duration => text(&DURATION.replace("(?=[0-9])", "(?=.*[1-9])")),
@@ -45,6 +45,7 @@ fn one(key: &Key) -> Value {
         Kind::Rate => text("^[0-9]+/(s|min|h)$"),
         Kind::Share => text("^(100(\\.0+)?|0?[0-9]{1,2}(\\.[0-9]+)?)%$"),
         Kind::Money => text(&money()),
+        Kind::Truth => json!({ "type": "boolean" }),
         Kind::Choice(words) => json!({ "enum": words }),
         Kind::Secret => json!({
             "type": "object",
@@ -62,6 +63,7 @@ fn one(key: &Key) -> Value {
     if let Some(default) = key.default {
         value["default"] = match key.kind {
             Kind::Integer(..) => default.parse::<i64>().map_or(Value::Null, Value::from),
+            Kind::Truth => json!(default == "true"),
             _ => json!(default),
         };
     }
