@@ -2,6 +2,7 @@
 //! adapter, again for each process of the story, and lets an administrator reach behind it.
 
 pub mod batches;
+pub mod caches;
 pub mod embedded;
 pub mod eventful;
 pub mod fences;
@@ -10,6 +11,7 @@ pub mod kafka;
 pub mod logs;
 pub mod lost_answers;
 pub mod postgres;
+pub mod redis;
 pub mod refusals;
 pub mod tellers;
 

@@ -47,7 +47,7 @@ pub(super) async fn open(services: &Services, run: &Path, frozen: &Frozen) -> Re
         names: names.clone(),
     };
     let outlets = Outlets {
-        cache: Arc::new(RedisCache::open(services, scope)?),
+        cache: Arc::new(RedisCache::open(&services.redis, scope)?),
         events: Arc::new(KafkaEvents::open(&connection, &names.events())?),
         decisions: Some(Arc::new(KafkaLog::open(&connection, &names.decisions())?)),
         alone: false,

@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::id::Ids;
 use crate::ports::{Cache, CacheError, CacheNotice, CacheWrite, StockPicture};
-use crate::sale::{Names, Services};
+use crate::sale::Names;
 use link::Link;
 use notices::Notices;
 
@@ -54,20 +54,20 @@ impl Scope {
 pub struct RedisCache {
     scope: Scope,
     link: Link,
-    services: Services,
+    urls: Vec<String>,
     /// Heard from the first wish for a notice on.
     notices: OnceCell<Mutex<Notices>>,
 }
 
 impl RedisCache {
-    /// A cache whose servers are reached with the first use, and again after every break: a sale starts without them.
-    /// Call it on the runtime that outlives the cache.
+    /// A cache at [`Services::redis`](crate::sale::Services::redis). Its servers are reached with the first use, and again
+    /// after every break: a sale starts without them. Call it on the runtime that outlives the cache.
     ///
     /// # Errors
     /// When an address is not one.
-    pub fn open(services: &Services, scope: Scope) -> Result<Self, CacheError> {
-        let link = Link::new(&services.redis).map_err(away)?;
-        Ok(Self { scope, link, services: services.clone(), notices: OnceCell::new() })
+    pub fn open(urls: &[String], scope: Scope) -> Result<Self, CacheError> {
+        let link = Link::new(urls).map_err(away)?;
+        Ok(Self { scope, link, urls: urls.to_vec(), notices: OnceCell::new() })
     }
 
     /// Pipelines that a server takes whole: of a cluster's, each holds the keys of one item, which share a slot.
@@ -120,8 +120,7 @@ impl Cache for RedisCache {
     }
 
     async fn expired(&self) -> Result<CacheNotice, CacheError> {
-        let listen =
-            || async { Notices::listen(&self.services.redis, self.scope.clone()).map(Mutex::new).map_err(away) };
+        let listen = || async { Notices::listen(&self.urls, self.scope.clone()).map(Mutex::new).map_err(away) };
         self.notices.get_or_try_init(listen).await?.lock().await.next().await
     }
 }

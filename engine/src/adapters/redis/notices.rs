@@ -58,6 +58,7 @@ async fn follow_masters(nodes: Vec<ConnectionInfo>, listener: Listener) {
     let mut tasks = JoinSet::new();
     let mut listening: HashMap<String, AbortHandle> = HashMap::new();
     loop {
+        while tasks.try_join_next().is_some() {}
         let masters = match nodes.as_slice() {
             [only] => vec![only.clone()],
             several => masters(several).await,
