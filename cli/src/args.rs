@@ -84,6 +84,10 @@ pub enum Command {
     Report(commands::report::Arguments),
     /// Prove that the books are right, or export them
     Audit(commands::audit::Arguments),
+    /// Go on after the log lost records
+    Recover(commands::recover::Arguments),
+    /// Make the ledger's rows anew from the log
+    Ledger(commands::ledger::Arguments),
     /// Print the whole history of a reservation
     Why(commands::why::Arguments),
     /// Print a process's log

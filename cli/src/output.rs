@@ -68,6 +68,17 @@ pub fn typed(context: &Context, what: &str, word: &str) -> Result<(), Failure> {
     if line.trim() == word { Ok(()) } else { Err(Failure::new(Exit::Denied, "not confirmed; nothing was changed")) }
 }
 
+/// Asks for a word to be typed before something that a second thought is owed; `--yes` says that it was given.
+pub fn approve(context: &Context, what: &str, word: &str) -> Result<(), Failure> {
+    if context.yes {
+        return Ok(());
+    }
+    if !context.interactive {
+        return Err(Failure::new(Exit::Denied, format!("to {what} needs approval")).help("--yes"));
+    }
+    typed(context, what, word)
+}
+
 /// Asks yes or no before something that cannot be taken back; `--yes` answers it.
 pub fn agree(context: &Context, what: &str) -> Result<(), Failure> {
     if context.yes {

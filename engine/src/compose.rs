@@ -20,6 +20,7 @@ mod cluster;
 mod embedded;
 mod facts;
 mod files;
+pub mod mend;
 mod stores;
 
 use assembly::Assembly;

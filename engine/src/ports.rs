@@ -256,8 +256,8 @@ pub trait History: Send + Sync {
         let rows = self.rows().await?;
         Ok(rows.payments.into_iter().filter(|paid| paid.state.is_open()).collect())
     }
-    /// Audit rows whose `next_offset` is above `from`, in order, at most `limit`.
-    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError>;
+    /// Audit rows of one generation of the log whose `next_offset` is above `from`, in order, at most `limit`.
+    async fn audit(&self, generation: u32, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError>;
     /// The newest snapshot at or below `next_offset`.
     async fn snapshot(&self, next_offset: u64) -> Result<Option<Snapshot>, LedgerError>;
     /// All rows, from one consistent read.

@@ -207,7 +207,7 @@ async fn prove(folder: &Path, point: Point) {
     }
 
     let (mut previous, mut from) = ([0; 32], 0);
-    for audit in ledger.audit(0, u32::MAX).await.unwrap() {
+    for audit in ledger.audit(0, 0, u32::MAX).await.unwrap() {
         assert_eq!(audit.first_offset, from, "{point:?}: no gap in the audit");
         let link =
             chain::link(previous, audit.epoch, audit.first_offset, audit.next_offset, audit.records_hash, audit.digest);

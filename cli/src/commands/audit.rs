@@ -5,8 +5,8 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use flashsale_engine::audit::trace;
-use flashsale_engine::audit::verify::Audit;
+use flashsale_engine::audit::export::export as each_line;
+use flashsale_engine::audit::verify::{Audit, Finding};
 use flashsale_engine::compose::Stores;
 use flashsale_engine::sale::{Folder, Frozen};
 
@@ -69,7 +69,8 @@ fn export(context: &Context, target: Option<&str>, out: &PathBuf) -> Result<Exit
     let mut lines = 0_u64;
     crate::runtime()?.block_on(async {
         let stores = Stores::open_reader(&folder, &frozen).await.map_err(|error| failed(&error))?;
-        let written = trace::export(&*stores.log, &*stores.history, |line| -> std::io::Result<()> {
+        let logs = stores.logs(&folder, &frozen).await;
+        let written = each_line(&logs, &*stores.history, |line| -> std::io::Result<()> {
             lines += 1;
             serde_json::to_writer(&mut file, line)?;
             file.write_all(b"\n")
@@ -89,7 +90,7 @@ fn export(context: &Context, target: Option<&str>, out: &PathBuf) -> Result<Exit
 /// An audit for people.
 pub fn text(audit: &Audit) -> String {
     let mut lines = vec![format!(
-        "{}: {} records in {} batches replayed; granted {}, refused {}, by gateways {}; sold {}; oversold {}",
+        "{}: {} records replayed, {} batches in the chain; granted {}, refused {}, by gateways {}; sold {}; oversold {}",
         if audit.passes() { "PASSED" } else { "FAILED" },
         audit.records,
         audit.batches,
@@ -100,17 +101,24 @@ pub fn text(audit: &Audit) -> String {
         audit.oversold,
     )];
     lines.push(format!("digest {}, chain {}", audit.digest, audit.chain));
+    if audit.generation > 0 {
+        lines.push(format!(
+            "generation {} of the log; {} records of former ones are known by their decisions alone",
+            audit.generation, audit.unreplayed
+        ));
+    }
     if !audit.open_payments.is_empty() {
         lines.push(format!("open payments: {}", audit.open_payments.join(", ")));
     }
-    for finding in &audit.findings {
-        lines.push(format!(
-            "{} {}\n    expected {}\n    found    {}",
-            finding.check, finding.place, finding.expected, finding.found
-        ));
-    }
+    lines.extend(audit.findings.iter().map(finding));
     if audit.differences > audit.findings.len() as u64 {
         lines.push(format!("... {} differences in all", audit.differences));
     }
     lines.join("\n")
+}
+
+/// One difference for people.
+pub fn finding(finding: &Finding) -> String {
+    let Finding { check, place, expected, found } = finding;
+    format!("{check} {place}\n    expected {expected}\n    found    {found}")
 }

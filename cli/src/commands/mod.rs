@@ -8,9 +8,11 @@ pub mod doctor;
 pub mod down;
 pub mod engine;
 pub mod init;
+pub mod ledger;
 pub mod logs;
 pub mod man;
 pub mod plan;
+pub mod recover;
 pub mod rehearse;
 pub mod report;
 pub mod run;
@@ -47,6 +49,8 @@ pub fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Apply(arguments) => apply::run(&arguments, context),
         Command::Report(arguments) => report::run(&arguments, context),
         Command::Audit(arguments) => audit::run(&arguments, context),
+        Command::Recover(arguments) => recover::run(&arguments, context),
+        Command::Ledger(arguments) => ledger::run(&arguments, context),
         Command::Why(arguments) => why::run(&arguments, context),
         Command::Logs(arguments) => logs::run(&arguments, context),
         Command::Token(arguments) => token::run(&arguments, context),

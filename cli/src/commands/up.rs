@@ -2,8 +2,10 @@
 
 use clap::Args;
 
+use crate::client::Client;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::place::Target;
 use crate::{definition, freeze, lock, output, supervisor};
 
 /// Arguments of `up`.
@@ -34,6 +36,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let (folder, frozen) = freeze::freeze(context, &sale, &text, &arguments.set, false, false)?;
     let _lease = lock::take(&folder, "up")?;
     let addresses = supervisor::start(&folder)?;
+    let client = Client::to(context, &Target::Local(folder.clone()))?;
+    crate::runtime()?.block_on(supervisor::seated(&folder, &client))?;
     output::answer(context, &serde_json::json!({ "sale": name, "run": frozen.run, "addresses": addresses }), || {
         format!(
             "{name} is up (run {})\n  shoppers   http://{}\n  operators  http://{}",

@@ -61,6 +61,7 @@ impl Journey<'_> {
         self.say("up", &serde_json::json!({ "run": self.frozen.run, "addresses": addresses }))?;
         let client = Client::to(self.context, &Target::Local(self.folder.clone()))?;
         let runtime = crate::runtime()?;
+        runtime.block_on(supervisor::seated(&self.folder, &client))?;
         let status = runtime.block_on(ready::ready(self, &client))?;
         self.say("ready", &serde_json::json!({ "phase": status.phase, "epoch": status.writer.epoch }))?;
         if !status.armed && status.closed_at.is_none() {

@@ -1,7 +1,5 @@
 //! Whether the sale may be armed: each check with its evidence.
 
-use std::time::Duration;
-
 use flashsale_core::Phase;
 use flashsale_engine::operator::wire::Status;
 
@@ -10,22 +8,12 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
-/// How long the writer may take to come up.
-const TRIES: u32 = 200;
-const LOOK: Duration = Duration::from_millis(100);
 /// How far the engine's clock may be from this one, ms.
 const CLOCKS: i64 = 2_000;
 
-/// Waits for the writer, then checks; a sale that has opened is past its checks.
+/// Checks; a sale that has opened is past its checks.
 pub async fn ready(journey: &Journey<'_>, client: &Client) -> Result<Status, Failure> {
-    let mut status = client.status().await?;
-    for _ in 0..TRIES {
-        if status.writer.epoch > 0 && status.writer.next_offset > 0 {
-            break;
-        }
-        tokio::time::sleep(LOOK).await;
-        status = client.status().await?;
-    }
+    let status = client.status().await?;
     if status.phase != Phase::Upcoming {
         return Ok(status);
     }

@@ -10,10 +10,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use flashsale_engine::operator::wire::Status;
 use flashsale_engine::sale::{Addresses, Folder, Provider};
 use process_wrap::std::{CommandWrap, ProcessSession};
 use serde::{Deserialize, Serialize};
 
+use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::stack::{Plan, Running, background, external};
 use crate::{output, place};
@@ -85,7 +87,7 @@ pub fn start(folder: &Folder) -> Result<Addresses, Failure> {
         {
             return Ok(addresses);
         }
-        if let Some(ended) = fs::read(ended_file(folder)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        if let Some(ended) = ended(folder) {
             let failure = gave_up(&ended);
             if failure.exit == Exit::Unavailable {
                 // Nothing was lost, and nothing is left behind.
@@ -101,6 +103,29 @@ pub fn start(folder: &Folder) -> Result<Addresses, Failure> {
     }
 }
 
+/// Waits until the engine has become the sale's writer: it may answer before it finds that its log is damaged.
+pub async fn seated(folder: &Folder, client: &Client) -> Result<Status, Failure> {
+    let begun = Instant::now();
+    loop {
+        match client.status().await {
+            Ok(status) if status.writer.epoch > 0 && status.writer.next_offset > 0 => return Ok(status),
+            Ok(_) | Err(_) => {}
+        }
+        if let Some(ended) = ended(folder) {
+            return Err(gave_up(&ended));
+        }
+        if begun.elapsed() > READY {
+            let text = format!("the engine did not become the writer within {} s", READY.as_secs());
+            return Err(Failure::new(Exit::Unavailable, text).help("flashsale logs"));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn ended(folder: &Folder) -> Option<Ended> {
+    serde_json::from_slice(&fs::read(ended_file(folder)).ok()?).ok()
+}
+
 fn gave_up(ended: &Ended) -> Failure {
     let exit = match ended.exit {
         98 => Exit::Violated,
@@ -113,6 +138,16 @@ fn gave_up(ended: &Ended) -> Failure {
 
 /// Stops supervisor, engine and servers in good order; true when there was something to stop.
 pub fn stop(folder: &Folder) -> Result<bool, Failure> {
+    let mut stopped = stop_engine(folder);
+    if let Some(servers) = Running::known(folder)? {
+        stopped |= servers.servers().iter().any(|server| server.running(folder));
+        crate::runtime()?.block_on(servers.stop());
+    }
+    Ok(stopped)
+}
+
+/// Stops supervisor and engine; the servers stay. True when there was something to stop.
+pub fn stop_engine(folder: &Folder) -> bool {
     let mut stopped = false;
     for process in ["supervisor", "engine"] {
         if !running(folder, process) {
@@ -129,11 +164,7 @@ pub fn stop(folder: &Folder) -> Result<bool, Failure> {
         }
     }
     let _ = fs::remove_file(folder.addresses());
-    if let Some(servers) = Running::known(folder)? {
-        stopped |= servers.servers().iter().any(|server| server.running(folder));
-        crate::runtime()?.block_on(servers.stop());
-    }
-    Ok(stopped)
+    stopped
 }
 
 fn terminate(pid_file: &Path, signal: rustix::process::Signal) {

@@ -46,7 +46,7 @@ pub async fn a_batch_writes_every_row(stack: &dyn LedgerStack) {
     assert_eq!(reader.payments(0).await.unwrap(), [captured]);
     assert_eq!(reader.payments(1).await.unwrap(), [captured], "the hold that it bought");
     assert_eq!(reader.open_payments().await.unwrap(), [paid(1, 2, PaymentState::Started)]);
-    let audit = reader.audit(0, 10).await.unwrap();
+    let audit = reader.audit(0, 0, 10).await.unwrap();
     let [audit] = audit.as_slice() else { panic!("{audit:?}") };
     assert_eq!((audit.first_offset, audit.next_offset, audit.generation, audit.epoch), (0, 1, 0, 1));
     assert_eq!((audit.digest, audit.records_hash, audit.chain), (batch.digest, batch.records_hash, batch.chain));
@@ -115,8 +115,9 @@ pub async fn a_further_generation_begins_anew(stack: &dyn LedgerStack) {
     let history = Arc::clone(&teller.at.history);
     let row = history.writer().await.unwrap().unwrap();
     assert_eq!((row.generation, row.next_offset, row.published_through), (1, 1, 0));
-    let audit = history.audit(0, 10).await.unwrap();
+    let audit = history.audit(1, 0, 10).await.unwrap();
     assert_eq!(audit.iter().map(|row| (row.generation, row.next_offset)).collect::<Vec<_>>(), [(1, 1)]);
+    assert_eq!(history.audit(0, 0, 10).await.unwrap().len(), 2, "what was decided before stands");
     assert_eq!(history.snapshot(9).await.unwrap(), None, "of the log before");
     teller.commit(&teller.next()).await;
     teller.at.ledger.published(1, 1).await.unwrap();

@@ -102,7 +102,7 @@ pub async fn the_audit_is_read_in_pages(stack: &dyn LedgerStack) {
     }
     let history = &teller.at.history;
     let page = async |from, limit| {
-        let rows = history.audit(from, limit).await.unwrap();
+        let rows = history.audit(0, from, limit).await.unwrap();
         rows.iter().map(|row| (row.first_offset, row.next_offset)).collect::<Vec<_>>()
     };
     assert_eq!(page(0, 2).await, [(0, 1), (1, 2)]);

@@ -19,7 +19,7 @@ async fn is_there_once(teller: &Teller, batch: &LedgerBatch) {
     let (row, rows) = teller.at.history.books().await.unwrap().unwrap();
     assert_eq!((row.next_offset, row.digest), (batch.next_offset, batch.digest));
     assert_eq!(rows.holds.len(), 3);
-    assert_eq!(teller.at.history.audit(0, 10).await.unwrap().len(), 2);
+    assert_eq!(teller.at.history.audit(0, 0, 10).await.unwrap().len(), 2);
 }
 
 pub async fn a_commit_that_happened_is_found(stack: &dyn LedgerStack) {
@@ -74,7 +74,7 @@ pub async fn a_commit_nobody_waited_for_has_one_end(stack: &dyn LedgerStack) {
     let (row, rows) = teller.at.history.books().await.unwrap().unwrap();
     assert_eq!((row.next_offset, row.digest), (teller.row.next_offset, teller.row.digest));
     assert_eq!(rows.holds.len(), 2_000);
-    assert_eq!(teller.at.history.audit(0, 100).await.unwrap().len(), 41);
+    assert_eq!(teller.at.history.audit(0, 0, 100).await.unwrap().len(), 41);
 }
 
 async fn give_up(ledger: &dyn Ledger, batch: &LedgerBatch, patience: Duration) -> Option<CommitEnd> {

@@ -132,5 +132,5 @@ pub fn paid(number: PaymentNumber, hold: HoldNumber, state: PaymentState) -> Pay
 pub async fn everything(at: &Opened) -> (Checkpoint, LedgerRows, Vec<AuditRow>) {
     let (row, rows) = at.history.books().await.unwrap().expect("a ledger that was opened has its row");
     // The beat may move without anything being written.
-    (Checkpoint { beat: 0, ..row }, rows, at.history.audit(0, u32::MAX).await.unwrap())
+    (Checkpoint { beat: 0, ..row }, rows, at.history.audit(0, 0, u32::MAX).await.unwrap())
 }

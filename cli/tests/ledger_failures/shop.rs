@@ -128,7 +128,7 @@ pub async fn every_batch_is_there_once(at: &Opened, batches: u64) {
     assert_eq!(row.next_offset, batches + 1);
     assert_eq!(rows.holds.len() as u64, batches * u64::from(GRANTS));
     assert_eq!(rows.items[0].held as usize, rows.holds.len());
-    let audit = at.history.audit(0, u32::MAX).await.unwrap();
+    let audit = at.history.audit(0, 0, u32::MAX).await.unwrap();
     let offsets: Vec<_> = audit.iter().map(|row| (row.first_offset, row.next_offset)).collect();
     assert_eq!(offsets, (0..=batches).map(|offset| (offset, offset + 1)).collect::<Vec<_>>());
     let sums = at.history.sums().await.unwrap();

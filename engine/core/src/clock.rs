@@ -39,6 +39,14 @@ impl Clock {
         step
     }
 
+    /// Stands where a record whose commands are lost left it.
+    pub(crate) fn pass(&mut self, timestamp: i64, log_time: u64, offers_stand: bool) {
+        if !offers_stand {
+            self.offers = self.offers.saturating_add(log_time.saturating_sub(self.now));
+        }
+        (self.now, self.last_timestamp) = (log_time, timestamp);
+    }
+
     /// Moments are counted from here on: at the opening, before the first hold.
     pub(crate) const fn restart(&mut self) {
         self.start = self.now;

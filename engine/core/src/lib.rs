@@ -9,6 +9,7 @@
 //! - `state`: the tables, of `hold`s, `item`s and `payment`s. [`view`]: plain pictures of them.
 //! - `apply`: one match. `clock` and `pace`: time. `reserve`: the line that grants. [`holds`]: beginning and ending them.
 //!   [`payment`]: what the sale knows of money. `phase`: what operators do.
+//! - [`recover`]: a state from the ledger's rows, for a log that lost its tail.
 //! - [`digest`], `invariants`: how anyone can tell that it is right.
 
 mod apply;
@@ -26,6 +27,7 @@ pub mod outcome;
 mod pace;
 pub mod payment;
 mod phase;
+pub mod recover;
 mod reserve;
 pub mod rules;
 mod state;

@@ -21,6 +21,10 @@ pub(crate) struct Payment {
 }
 
 impl Payment {
+    pub(crate) const fn of(row: &PaymentView) -> Self {
+        Self { key: row.key, hold: row.hold, bought: row.bought, state: row.state }
+    }
+
     pub(crate) const fn view(&self, payment: PaymentNumber) -> PaymentView {
         PaymentView { payment, key: self.key, hold: self.hold, bought: self.bought, state: self.state }
     }

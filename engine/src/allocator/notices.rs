@@ -4,19 +4,35 @@ use std::collections::BTreeSet;
 
 use compact_str::CompactString;
 use flashsale_core::{
-    Command, Effect, HoldChange, HoldNumber, ItemIndex, ItemView, PaymentNumber, RequestKey, State, SubjectKey,
+    Command, Effect, HoldChange, HoldNumber, ItemIndex, ItemView, PaymentNumber, Position, RequestKey, State,
+    SubjectKey,
 };
 
 use super::fold::{Applied, Witness, pictures_all};
-use super::step::RowWords;
 use crate::id::hex;
 use crate::record::{BatchId, HoldNotice, ItemNotice, SaleNotice};
 
+/// What a hold's row says beyond its numbers; each is written once.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct RowWords {
+    pub(crate) name: Option<CompactString>,
+    pub(crate) request: Option<RequestKey>,
+    pub(crate) confirmed_at: Option<Position>,
+}
+
+impl RowWords {
+    pub(crate) fn absorb(&mut self, later: Self) {
+        self.name = self.name.take().or(later.name);
+        self.request = self.request.or(later.request);
+        self.confirmed_at = later.confirmed_at.or(self.confirmed_at);
+    }
+}
+
 /// What one record tells.
 #[derive(Debug, Default)]
-pub(super) struct Telling {
+pub(crate) struct Telling {
     pub(super) holds: Vec<HoldNotice>,
-    pub(super) rows: Vec<(HoldNumber, RowWords)>,
+    pub(crate) rows: Vec<(HoldNumber, RowWords)>,
     pub(super) payments: BTreeSet<PaymentNumber>,
     pub(super) items: BTreeSet<ItemIndex>,
     pub(super) sale: Vec<SaleNotice>,

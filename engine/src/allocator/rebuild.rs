@@ -6,7 +6,7 @@ use std::time::Duration;
 use flashsale_core::{RULES_VERSION, State};
 use uuid::Uuid;
 
-use super::fold::{Fold, StepError};
+use super::fold::{Fold, StepError, Witness};
 use crate::audit::chain;
 use crate::ports::{Checkpoint, History, LedgerError, Log, LogError, LogRecord, Snapshot};
 use crate::record::{Record, decode};
@@ -88,10 +88,20 @@ pub async fn rebuild(log: &dyn Log, history: &dyn History, run: Uuid, row: &Chec
 /// # Errors
 /// See [`RebuildError`].
 pub async fn replay(log: &dyn Log, fold: &mut Fold, to: u64) -> Result<(), RebuildError> {
+    replay_with(log, fold, to, &mut ()).await
+}
+
+/// The same with a witness; its errors are the same too.
+pub async fn replay_with(
+    log: &dyn Log,
+    fold: &mut Fold,
+    to: u64,
+    witness: &mut (impl Witness + Send),
+) -> Result<(), RebuildError> {
     while fold.next() < to {
         let limit = usize::try_from(to - fold.next()).unwrap_or(usize::MAX).min(READ_RECORDS);
         for record in read(log, fold.next(), limit).await? {
-            fold.record(&record, &mut ())?;
+            fold.record(&record, witness)?;
         }
     }
     Ok(())
@@ -122,7 +132,7 @@ async fn verify(log: &dyn Log, row: &Checkpoint) -> Result<(), RebuildError> {
 }
 
 /// A log that begins the generation after the ledger's, with the ledger's own digest.
-async fn begins_further(log: &dyn Log, run: Uuid, row: &Checkpoint) -> Result<bool, RebuildError> {
+pub(crate) async fn begins_further(log: &dyn Log, run: Uuid, row: &Checkpoint) -> Result<bool, RebuildError> {
     if log.identity().await? == row.log {
         return Ok(false);
     }
@@ -141,7 +151,7 @@ async fn first_record(log: &dyn Log) -> Result<Option<Record>, RebuildError> {
 }
 
 /// An unreadable snapshot costs time, not the sale: the log has it all.
-fn restore(run: Uuid, snapshot: &Snapshot) -> Option<Fold> {
+pub(crate) fn restore(run: Uuid, snapshot: &Snapshot) -> Option<Fold> {
     let whole = |state: &State| state.digest() == snapshot.digest && state.check_all().is_ok();
     match postcard::from_bytes::<State>(&snapshot.state).ok().filter(whole) {
         Some(state) => Some(Fold::resume(run, snapshot.generation, snapshot.next_offset, state)),

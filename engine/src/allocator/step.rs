@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use compact_str::CompactString;
-use flashsale_core::{HoldNumber, ItemIndex, PaymentNumber, Position, RequestKey, State};
+use flashsale_core::{HoldNumber, ItemIndex, PaymentNumber, State};
 use uuid::Uuid;
 
 use super::fold::{Fold, Folded, StepError};
 use super::gauges::SaleView;
-use super::notices::{Telling, item_notice};
+use super::notices::{RowWords, Telling, item_notice};
 use super::takeover::PLAUSIBLE;
 use crate::audit::chain;
 use crate::ports::{Checkpoint, HoldRow, ItemChange, LedgerBatch, LogRecord};
@@ -72,14 +71,6 @@ struct Open {
     payments: BTreeSet<PaymentNumber>,
     items: BTreeSet<ItemIndex>,
     picture: bool,
-}
-
-/// What a hold's row says beyond its numbers; each is written once.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct RowWords {
-    pub(super) name: Option<CompactString>,
-    pub(super) request: Option<RequestKey>,
-    pub(super) confirmed_at: Option<Position>,
 }
 
 /// What waits to be sealed, in numbers.
@@ -301,14 +292,6 @@ impl Allocator {
             }
         }
         Ok(())
-    }
-}
-
-impl RowWords {
-    fn absorb(&mut self, later: Self) {
-        self.name = self.name.take().or(later.name);
-        self.request = self.request.or(later.request);
-        self.confirmed_at = later.confirmed_at.or(self.confirmed_at);
     }
 }
 

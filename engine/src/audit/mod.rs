@@ -2,6 +2,13 @@
 //! reservation, the whole log as text.
 
 pub mod chain;
+mod commands;
+pub mod export;
+pub mod pages;
+mod past;
+pub mod recover;
+pub mod repair;
 mod rows;
-pub mod trace;
 pub mod verify;
+pub mod why;
+pub mod words;

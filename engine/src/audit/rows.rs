@@ -6,13 +6,15 @@ use flashsale_core::digest::{hold_word, item_word, payment_word};
 use flashsale_core::{HoldNumber, RequestKey, State};
 
 use super::verify::Audit;
+use super::words::Words;
 use crate::id::hex;
 use crate::ports::LedgerRows;
 
 /// Names every row that is not as the replay says.
-pub(super) fn compare_rows(audit: &mut Audit, state: &State, rows: &LedgerRows) {
+pub(super) fn compare_rows(audit: &mut Audit, state: &State, rows: &LedgerRows, words: &Words) {
     items(audit, state, rows);
     holds(audit, state, rows);
+    names(audit, state, rows, words);
     payments(audit, state, rows);
     requests(audit, state, rows);
     let digest = rows
@@ -57,6 +59,25 @@ fn holds(audit: &mut Audit, state: &State, rows: &LedgerRows) {
     }
     for number in found.keys().filter(|number| state.hold(**number).is_none()) {
         audit.differs("I2", format!("reservations {number}"), "no such row".to_owned(), "a row".to_owned());
+    }
+}
+
+/// By whom, and where it was confirmed: what the digest does not cover.
+fn names(audit: &mut Audit, state: &State, rows: &LedgerRows, words: &Words) {
+    for row in rows.holds.iter().filter(|row| state.hold(row.view.hold).is_some()) {
+        let (hold, name) = (row.view.hold, words.name(row.view.hold));
+        if row.name.as_ref() != name {
+            audit.differs(
+                "I2",
+                format!("reservations {hold} (subject)"),
+                format!("{name:?}"),
+                format!("{:?}", row.name),
+            );
+        }
+        let at = words.confirmed_at(hold);
+        if row.confirmed_at != at {
+            audit.differs("I2", format!("orders {hold}"), format!("{at:?}"), format!("{:?}", row.confirmed_at));
+        }
     }
 }
 

@@ -8,19 +8,19 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::chain;
+use super::pages::Pages;
+use super::past::{Past, past, place};
+use super::rows::compare_rows;
 use crate::allocator::fold::{Fold, Folded};
+use crate::allocator::rebuild;
 use crate::id::hex;
 use crate::ports::{
     Amount, AuditRow, Checkpoint, History, LedgerError, Log, LogError, LogRecord, Payments, ProviderState,
 };
-use crate::record::{Committed, decode};
-
-use super::rows::compare_rows;
+use crate::record::{Committed, Decision, decode};
 
 /// Findings listed; beyond it they are only counted.
 pub const LISTED: usize = 200;
-/// Audit rows in one read.
-const PAGE: u32 = 2_000;
 const READ: Duration = Duration::from_secs(5);
 
 /// One difference.
@@ -41,8 +41,12 @@ pub struct Finding {
 pub struct Audit {
     /// The run.
     pub run: Uuid,
+    /// The log's generation.
+    pub generation: u32,
     /// Records folded.
     pub records: u64,
+    /// Records of former generations, whose log was given up: their chain is checked, their decisions stand.
+    pub unreplayed: u64,
     /// Audit rows checked.
     pub batches: u64,
     /// Reserves granted.
@@ -108,14 +112,26 @@ pub async fn verify(
 ) -> Result<Audit, AuditError> {
     let mut audit = Audit { run, ..Audit::default() };
     let Some((row, rows)) = history.books().await? else { return Ok(audit) };
-    let mut fold = Fold::new(run, row.generation);
-    if log.identity().await? != row.log && row.next_offset > 0 {
-        audit.differs("log", "identity".to_owned(), row.log.to_string(), log.identity().await?.to_string());
-    }
-    let chain = replay(&mut audit, &mut fold, &row, log, history).await?;
+    // After a recovery whose log no writer has taken over yet, the next generation is this record and no more.
+    let recovered = rebuild::begins_further(log, run, &row).await.is_ok_and(|begins| begins);
+    let generation = row.generation + u32::from(recovered);
+    audit.generation = generation;
+    let mut past = past(&mut audit, history, generation).await?;
+    let mut fold = Fold::new(run, generation);
+    let chain = if recovered {
+        for record in read(log, 0, 1).await? {
+            fold_record(&mut audit, &mut fold, &mut past, &record, None);
+        }
+        past.chain
+    } else {
+        if log.identity().await? != row.log && row.next_offset > 0 {
+            audit.differs("log", "identity".to_owned(), row.log.to_string(), log.identity().await?.to_string());
+        }
+        replay(&mut audit, &mut fold, &mut past, &row, log, history).await?
+    };
     if let Some(state) = fold.state() {
         compare_end(&mut audit, state, &row, chain);
-        compare_rows(&mut audit, state, &rows);
+        compare_rows(&mut audit, state, &rows, &past.words);
         compare_money(&mut audit, state, prices, payments).await;
         let (granted, refused) = state.decisions();
         audit.granted = granted;
@@ -133,34 +149,34 @@ pub async fn verify(
 async fn replay(
     audit: &mut Audit,
     fold: &mut Fold,
+    past: &mut Past,
     row: &Checkpoint,
     log: &dyn Log,
     history: &dyn History,
 ) -> Result<[u8; 32], AuditError> {
-    let mut chain: Option<[u8; 32]> = (row.generation == 0).then_some([0; 32]);
+    let (mut chain, mut pages) = (past.chain, Pages::of(history, row.generation, row.generation));
     while fold.next() < row.next_offset {
-        let page = history.audit(fold.next(), PAGE).await?;
-        if page.is_empty() {
+        let Some(batch) = pages.next().await?.filter(|batch| batch.next_offset <= row.next_offset) else {
             let place = format!("audit after offset {}", fold.next());
             audit.differs("chain", place, format!("rows up to {}", row.next_offset), "none".to_owned());
             break;
+        };
+        // The first batch of a further generation says where the last one ended.
+        let due = if fold.next() == 0 { past.next_offset } else { fold.next() };
+        if batch.first_offset != due {
+            let found = format!("a batch that begins at {}", batch.first_offset);
+            audit.differs("chain", place(&batch), due.to_string(), found);
+            break;
         }
-        for batch in page.iter().take_while(|batch| batch.next_offset <= row.next_offset) {
-            if batch.first_offset != fold.next() {
-                let found = format!("a batch that begins at {}", batch.first_offset);
-                audit.differs("chain", format!("audit {}", batch.next_offset), format!("{}", fold.next()), found);
-                return Ok(chain.unwrap_or_default());
-            }
-            let records = read(log, batch.first_offset, batch.next_offset).await?;
-            if !fold_batch(audit, fold, batch, &records) {
-                return Ok(chain.unwrap_or_default());
-            }
-            check_link(audit, chain, batch, &records);
-            chain = Some(batch.chain);
-            audit.batches += 1;
+        let records = read(log, fold.next(), batch.next_offset).await?;
+        if !fold_batch(audit, fold, past, &batch, &records) {
+            break;
         }
+        check_link(audit, chain, &batch, &records);
+        chain = batch.chain;
+        audit.batches += 1;
     }
-    Ok(chain.unwrap_or_default())
+    Ok(chain)
 }
 
 async fn read(log: &dyn Log, from: u64, to: u64) -> Result<Vec<LogRecord>, AuditError> {
@@ -179,34 +195,21 @@ async fn read(log: &dyn Log, from: u64, to: u64) -> Result<Vec<LogRecord>, Audit
 }
 
 /// Folds a batch and compares what was published of it; false: the log does not go on.
-fn fold_batch(audit: &mut Audit, fold: &mut Fold, batch: &AuditRow, records: &[LogRecord]) -> bool {
-    let place = format!("audit {}..{}", batch.first_offset, batch.next_offset);
+fn fold_batch(audit: &mut Audit, fold: &mut Fold, past: &mut Past, batch: &AuditRow, records: &[LogRecord]) -> bool {
+    let place = place(batch);
     let published = decode::<Committed>(&batch.committed);
     let decisions = published.as_ref().map(|committed| committed.decisions.as_slice()).unwrap_or_default();
     if let Err(error) = &published {
         audit.differs("outbox", place.clone(), "decisions".to_owned(), error.to_string());
     }
-    if records.len() as u64 != batch.next_offset - batch.first_offset {
-        let expected = format!("{} records", batch.next_offset - batch.first_offset);
-        audit.differs("log", place, expected, format!("{}", records.len()));
+    let due = batch.next_offset - fold.next();
+    if records.len() as u64 != due {
+        audit.differs("log", place, format!("{due} records"), records.len().to_string());
         return false;
     }
-    for (record, decision) in records.iter().zip(decisions.iter().map(Some).chain(std::iter::repeat(None))) {
-        match fold.record(record, &mut ()) {
-            Ok(folded) => {
-                audit.records += 1;
-                if let (Folded::Applied(_, outcomes), Some(decision)) = (&folded, decision)
-                    && *outcomes != decision.outcomes
-                {
-                    let place = format!("decision of offset {}", record.offset);
-                    audit.differs("outbox", place, format!("{outcomes:?}"), format!("{:?}", decision.outcomes));
-                }
-            }
-            Err(error) => {
-                audit.differs("log", format!("offset {}", record.offset), "a record".to_owned(), error.to_string());
-                return false;
-            }
-        }
+    let mut decisions = decisions.iter();
+    if !records.iter().all(|record| fold_record(audit, fold, past, record, decisions.next())) {
+        return false;
     }
     if fold.digest() != batch.digest {
         audit.differs("I6", place, format!("{:016x}", fold.digest()), format!("{:016x}", batch.digest));
@@ -214,13 +217,44 @@ fn fold_batch(audit: &mut Audit, fold: &mut Fold, batch: &AuditRow, records: &[L
     true
 }
 
-fn check_link(audit: &mut Audit, previous: Option<[u8; 32]>, batch: &AuditRow, records: &[LogRecord]) {
-    let place = format!("audit {}..{}", batch.first_offset, batch.next_offset);
+/// Folds a record and compares its decision; false: the log does not go on.
+fn fold_record(
+    audit: &mut Audit,
+    fold: &mut Fold,
+    past: &mut Past,
+    record: &LogRecord,
+    decision: Option<&Decision>,
+) -> bool {
+    let at = |what: &str| format!("{what} {}", record.offset);
+    let folded = match fold.record(record, &mut past.words) {
+        Ok(folded) => folded,
+        Err(error) => {
+            audit.differs("log", at("offset"), "a record".to_owned(), error.to_string());
+            return false;
+        }
+    };
+    audit.records += 1;
+    match (folded, decision) {
+        (Folded::Applied(_, outcomes), Some(decision)) if outcomes != decision.outcomes => {
+            let (expected, found) = (format!("{outcomes:?}"), format!("{:?}", decision.outcomes));
+            audit.differs("outbox", at("decision of offset"), expected, found);
+        }
+        (Folded::Began, _) if past.digest.is_some_and(|digest| digest != fold.digest()) => {
+            let expected = format!("{:016x}", past.digest.unwrap_or_default());
+            let place = format!("the state that generation {} began with", audit.generation);
+            audit.differs("I6", place, expected, format!("{:016x}", fold.digest()));
+        }
+        _ => {}
+    }
+    true
+}
+
+fn check_link(audit: &mut Audit, previous: [u8; 32], batch: &AuditRow, records: &[LogRecord]) {
+    let place = place(batch);
     let hash = chain::records_hash(records);
     if hash != batch.records_hash {
         audit.differs("chain", format!("{place}: records"), hex(&hash), hex(&batch.records_hash));
     }
-    let Some(previous) = previous else { return };
     let expected = chain::link(previous, batch.epoch, batch.first_offset, batch.next_offset, hash, batch.digest);
     if expected != batch.chain {
         audit.differs("chain", place, hex(&expected), hex(&batch.chain));

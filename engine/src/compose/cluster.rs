@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::ServeError;
-use super::stores::{Outlets, Stores};
+use super::stores::{Outlets, Remains, Stores};
 use crate::adapters::kafka::{Connection, KafkaEvents, KafkaLog, OpenError, ensure, topics};
 use crate::adapters::postgres::PostgresLedger;
 use crate::adapters::redis::{RedisCache, Scope};
 use crate::adapters::sandbox::Sandbox;
 use crate::id::Ids;
-use crate::ports::{CacheError, History, LedgerError};
+use crate::ports::{CacheError, History, LedgerError, Log};
 use crate::sale::{Frozen, Names, Services};
 
 impl From<OpenError> for ServeError {
@@ -78,4 +80,33 @@ async fn commands(connection: &Connection, names: &Names, generation: u32) -> Re
 
 async fn payments(run: &Path) -> Result<Arc<Sandbox>, ServeError> {
     Ok(Arc::new(Sandbox::open(&run.join("payments.db")).await?))
+}
+
+/// What is left of a run whose log may be gone.
+pub(super) async fn open_remains(services: &Services, run: &Path, frozen: &Frozen) -> Result<Remains, ServeError> {
+    let stores = open_reader(services, run, frozen).await?;
+    Ok((Some(stores.log), stores.history))
+}
+
+/// Begins the log that comes after `generation` with its first record; answers where the old one is. A topic that a
+/// former try left is gone on with: of two first records every fold rejects the second.
+pub(super) async fn renew_log(
+    services: &Services,
+    frozen: &Frozen,
+    generation: u32,
+    first: &[u8],
+) -> Result<String, ServeError> {
+    let (connection, names) = (Connection::new(services), Names::of(frozen));
+    let further = names.commands(generation.saturating_add(1));
+    ensure(&connection, std::slice::from_ref(&further)).await?;
+    let appended = KafkaLog::open(&connection, &further)?.append(Bytes::copy_from_slice(first)).await;
+    appended.map_err(|error| ServeError::Stack(error.to_string()))?;
+    Ok(names.commands(generation))
+}
+
+/// The logs of the generations before `generation`, as far as they can still be read.
+pub(super) fn former_logs(services: &Services, frozen: &Frozen, generation: u32) -> Vec<(u32, Arc<dyn Log>)> {
+    let (connection, names) = (Connection::new(services), Names::of(frozen));
+    let log = |former| -> Arc<dyn Log> { Arc::new(KafkaLog::open_reader(&connection, &names.commands(former))) };
+    (0..generation).map(|former| (former, log(former))).collect()
 }

@@ -1,6 +1,7 @@
 //! The stores of one run, whatever stack they are on, and the audit of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -8,6 +9,7 @@ use super::{ServeError, embedded};
 use crate::audit::verify::{Audit as Books, AuditError, verify};
 use crate::operator::changes::Audit;
 use crate::ports::{Amount, Cache, Events, History, Ledger, Log, Payments};
+use crate::record::{Record, decode};
 use crate::sale::{Folder, Frozen, Services};
 
 /// The stores of one run: what is true of it.
@@ -46,6 +48,37 @@ pub(super) async fn open(folder: &Folder, frozen: &Frozen) -> Result<(Stores, Ou
     }
 }
 
+/// What is left of a run whose log may be gone: the log, unless nothing of it is readable, and the ledger.
+pub(super) type Remains = (Option<Arc<dyn Log>>, Arc<dyn History>);
+
+/// Opens what is left of a run, to read.
+pub(super) async fn open_remains(folder: &Folder, frozen: &Frozen) -> Result<Remains, ServeError> {
+    let run = folder.run(frozen.run);
+    match services(folder)? {
+        None => embedded::open_remains(&run).await,
+        #[cfg(feature = "cluster")]
+        Some(services) => super::cluster::open_remains(&services, &run, frozen).await,
+        #[cfg(not(feature = "cluster"))]
+        Some(_) => Err(without_clients()),
+    }
+}
+
+/// Begins the log that comes after `generation` with its first record; answers where the old one is.
+pub(super) async fn renew_log(
+    folder: &Folder,
+    frozen: &Frozen,
+    generation: u32,
+    first: &[u8],
+) -> Result<String, ServeError> {
+    match services(folder)? {
+        None => embedded::renew_log(&folder.run(frozen.run), generation, first).await,
+        #[cfg(feature = "cluster")]
+        Some(services) => super::cluster::renew_log(&services, frozen, generation, first).await,
+        #[cfg(not(feature = "cluster"))]
+        Some(_) => Err(without_clients()),
+    }
+}
+
 /// Where the stack's servers are; none: it is the embedded one.
 fn services(folder: &Folder) -> Result<Option<Services>, ServeError> {
     let path = folder.services();
@@ -71,6 +104,22 @@ impl Stores {
             #[cfg(not(feature = "cluster"))]
             Some(_) => Err(without_clients()),
         }
+    }
+
+    /// Every log of the run by its generation, in order: this one, and what former ones left, where it can be read.
+    pub async fn logs(&self, folder: &Folder, frozen: &Frozen) -> Vec<(u32, Arc<dyn Log>)> {
+        let first = self.log.read(0, 1, Duration::ZERO).await.unwrap_or_default();
+        let generation = match first.first().and_then(|record| decode(&record.bytes).ok()) {
+            Some(Record::Continue(further)) => further.generation,
+            _ => 0,
+        };
+        let mut logs = match services(folder) {
+            #[cfg(feature = "cluster")]
+            Ok(Some(services)) => super::cluster::former_logs(&services, frozen, generation),
+            _ => embedded::former_logs(&folder.run(frozen.run), generation).await,
+        };
+        logs.push((generation, Arc::clone(&self.log)));
+        logs
     }
 
     /// Audits the run.

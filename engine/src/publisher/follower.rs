@@ -130,8 +130,9 @@ impl Follower {
     /// Batches between `place` and `to`, from the audit rows. False: this process leads.
     async fn fill(&self, place: &mut Place, to: u64) -> Result<bool, FollowError> {
         let before = place.1;
-        for row in self.history.audit(before, ROWS).await? {
-            if row.generation != place.0 || row.first_offset >= to {
+        for row in self.history.audit(place.0, before, ROWS).await? {
+            // The first row of a further generation begins where the last one's offsets ended.
+            if before > 0 && row.first_offset >= to {
                 continue;
             }
             let committed = decode::<Committed>(&row.committed);

@@ -157,10 +157,9 @@ impl Outbox {
     /// When a part of the world does not answer; what is out stays counted.
     pub async fn catch_up(&mut self, to: u64) -> Result<(), OutboxError> {
         while self.through < to {
-            let rows = self.history.audit(self.through, ROWS).await?;
+            let rows = self.history.audit(self.generation, self.through, ROWS).await?;
             let before = self.through;
-            let generation = self.generation;
-            for row in rows.into_iter().filter(|row| row.generation == generation) {
+            for row in rows {
                 let committed = decode::<Committed>(&row.committed)
                     .map_err(|error| OutboxError::Row { next_offset: row.next_offset, error })?;
                 self.send(&[Arc::new(committed)]).await?;

@@ -3,6 +3,7 @@
 
 pub mod consumers;
 pub mod engine;
+pub mod random;
 pub mod sale;
 
 pub use consumers::{MemoryCache, MemoryEvents, MemoryNotifier};
@@ -346,9 +347,10 @@ impl History for MemoryLedger {
     async fn payments(&self, hold: HoldNumber) -> Result<Vec<PaymentView>, LedgerError> {
         Ok(self.tables.lock().unwrap().payments.values().filter(|paid| paid.hold == hold).copied().collect())
     }
-    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
+    async fn audit(&self, generation: u32, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
         let tables = self.tables.lock().unwrap();
-        Ok(tables.audit.iter().filter(|row| row.next_offset > from).take(limit as usize).cloned().collect())
+        let wanted = |row: &&AuditRow| row.generation == generation && row.next_offset > from;
+        Ok(tables.audit.iter().filter(wanted).take(limit as usize).cloned().collect())
     }
     async fn snapshot(&self, next_offset: u64) -> Result<Option<Snapshot>, LedgerError> {
         let tables = self.tables.lock().unwrap();

@@ -75,12 +75,11 @@ impl History for PostgresLedger {
         self.all(of(format!("{PAYMENT} where state in (0, 1, 3) order by payment")), payment).await
     }
 
-    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
-        let query = sqlx::query(
-            "select * from audit where generation = (select generation from writer) and next_offset > $1
-             order by next_offset limit $2",
-        );
-        self.all(query.bind(word(from)).bind(i64::from(limit)), rows::audit).await
+    async fn audit(&self, generation: u32, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
+        let query =
+            sqlx::query("select * from audit where generation = $1 and next_offset > $2 order by next_offset limit $3");
+        let query = query.bind(i64::from(generation)).bind(word(from)).bind(i64::from(limit));
+        self.all(query, rows::audit).await
     }
 
     async fn snapshot(&self, next_offset: u64) -> Result<Option<Snapshot>, LedgerError> {

@@ -55,16 +55,15 @@ impl History for SqliteLedger {
         rows.map_err(unavailable)?.iter().map(payment).collect()
     }
 
-    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
-        let rows = sqlx::query(
-            "select * from audit where generation = (select generation from writer) and next_offset > ?
-             order by next_offset limit ?",
-        )
-        .bind(word(from))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(unavailable)?;
+    async fn audit(&self, generation: u32, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
+        let rows =
+            sqlx::query("select * from audit where generation = ? and next_offset > ? order by next_offset limit ?")
+                .bind(generation)
+                .bind(word(from))
+                .bind(limit)
+                .fetch_all(&self.readers)
+                .await
+                .map_err(unavailable)?;
         rows.iter().map(audit_row).collect()
     }
 

@@ -239,7 +239,7 @@ where
     row.try_get(0).map_err(|error| error.to_string())
 }
 
-async fn identity(connection: &mut SqliteConnection) -> Result<Uuid, sqlx::Error> {
+pub(super) async fn identity(connection: &mut SqliteConnection) -> Result<Uuid, sqlx::Error> {
     let found = sqlx::query("select id from identity").fetch_optional(&mut *connection).await?;
     if let Some(row) = found {
         let text: String = row.try_get(0)?;

@@ -4,6 +4,7 @@ mod commit;
 mod history;
 mod ledger;
 mod log;
+mod renew;
 mod rows;
 mod snapshots;
 
@@ -14,6 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
 pub use ledger::SqliteLedger;
 pub use log::SqliteLog;
+pub use renew::renew;
 
 /// How long a connection waits for another's lock.
 const BUSY: Duration = Duration::from_secs(5);
