@@ -197,6 +197,22 @@ async fn an_unknown_commit_is_resolved_whichever_way_it_went() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ledger_that_confirms_nothing_is_shown_and_paged_once_and_forgotten_when_it_does() {
+    let world = World::new();
+    let mut engine = open(&world).await;
+    world.ledger.faults.lock().unwrap().extend([Fault::RequestLost; 80]);
+    let offset = world.log.push(batch(0, 9, 1, vec![reserve(1)]));
+    until("unconfirmed", || engine.gauges.unconfirmed.load().is_some()).await;
+    assert_eq!(engine.gauges.unconfirmed.load().as_deref().map(String::as_str), Some("the request was lost"));
+    assert!(engine.gauges.stopped.load().is_none(), "the writer is not stopped: it waits");
+    engine.through(offset + 1).await;
+    assert!(engine.gauges.unconfirmed.load().is_none());
+    let pages = world.notifier.0.lock().unwrap().clone();
+    assert_eq!(pages.iter().filter(|page| page.0 == Severity::Page).count(), 1, "{pages:?}");
+    engine.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changed_row_stops_the_writer_and_shuts_the_gate_until_it_is_put_back() {
     let world = World::new();
     let mut engine = open(&world).await;

@@ -94,5 +94,8 @@ fn text(status: &Status) -> String {
     if let Some(stopped) = &status.stopped {
         lines.push(format!("  WRITER STOPPED: {stopped}"));
     }
+    if let Some(why) = &status.unconfirmed {
+        lines.push(format!("  LEDGER CONFIRMS NOTHING: {why}"));
+    }
     lines.join("\n")
 }

@@ -71,6 +71,7 @@ fn status() -> Status {
         halt: None,
         gate: None,
         stopped: None,
+        unconfirmed: None,
         items: vec![item("SNKR-1", 10_000, 4_211, 1_789)],
         writer: Writer {
             epoch: 3,

@@ -127,6 +127,8 @@ pub struct Gauges {
     pub sale: ArcSwapOption<SaleView>,
     /// Why the writer stopped by itself; none while it works.
     pub stopped: ArcSwapOption<String>,
+    /// Why the ledger has not confirmed the batch on its way, once that is late: gateways take nothing more meanwhile.
+    pub unconfirmed: ArcSwapOption<String>,
     epoch: AtomicU64,
     generation: AtomicU32,
     next_offset: AtomicU64,

@@ -13,6 +13,8 @@ use crate::ports::{Gate, LedgerBatch, Severity};
 
 /// A pause between attempts, while the ledger's end of a commit is unknown.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A commit's end that is unknown for so long is worth waking someone: a restarted server is back before.
+const PAGE_AFTER: Duration = Duration::from_secs(2);
 /// How often a stopped writer looks whether the row was put back.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -22,8 +24,15 @@ const WRITER: &str = "writer";
 /// Brings `batch` into the ledger. Returns once it is there; while a row is not as this writer left it, the writer is
 /// stopped, the gate is shut, and it only looks whether the row was put back.
 pub(super) async fn land(ports: Ports, gauges: Arc<Gauges>, batch: Arc<LedgerBatch>) -> Result<(), WriterError> {
+    let landed = bring(&ports, &gauges, &batch).await;
+    gauges.unconfirmed.store(None);
+    landed
+}
+
+async fn bring(ports: &Ports, gauges: &Gauges, batch: &LedgerBatch) -> Result<(), WriterError> {
     reach(Point::BeforeCommit);
-    let mut attempt = within(send(&*ports.ledger, &batch)).await;
+    let mut doubt = Doubt::default();
+    let mut attempt = within(send(&*ports.ledger, batch)).await;
     loop {
         attempt = match attempt {
             Attempt::Committed => {
@@ -33,23 +42,49 @@ pub(super) async fn land(ports: Ports, gauges: Arc<Gauges>, batch: Arc<LedgerBat
             }
             Attempt::Again => {
                 sleep(PAUSE).await;
-                within(send(&*ports.ledger, &batch)).await
+                within(send(&*ports.ledger, batch)).await
             }
             Attempt::Unknown(why) => {
-                tracing::warn!(why, next_offset = batch.next_offset, "a commit's end is unknown; resolving it");
+                doubt.show(ports, gauges, batch, why);
                 sleep(PAUSE).await;
-                within(resolve(&*ports.ledger, &batch)).await
+                within(resolve(&*ports.ledger, batch)).await
             }
             Attempt::Mismatch(what) => {
-                stop(&ports, &gauges, &format!("the ledger is not as this writer left it: {what}")).await;
+                stop(ports, gauges, &format!("the ledger is not as this writer left it: {what}")).await;
                 sleep(LOOK_AGAIN).await;
-                within(send(&*ports.ledger, &batch)).await
+                within(send(&*ports.ledger, batch)).await
             }
             Attempt::Fenced(row) => {
                 tracing::error!(?row, "the ledger is another writer's");
                 return Err(WriterError::Fenced { mine: batch.epoch });
             }
             Attempt::Damaged(what) => return Err(WriterError::Ledger(what)),
+        }
+    }
+}
+
+/// A commit whose end is not known, for how long, and what was said of it.
+#[derive(Default)]
+struct Doubt {
+    since: Option<Duration>,
+    said: String,
+    paged: bool,
+}
+
+impl Doubt {
+    /// Shows why, so that gateways take nothing more; says each reason once; pages once when it lasts.
+    fn show(&mut self, ports: &Ports, gauges: &Gauges, batch: &LedgerBatch, why: String) {
+        let now = ports.clock.monotonic();
+        let since = *self.since.get_or_insert(now);
+        if self.said != why {
+            tracing::warn!(why, next_offset = batch.next_offset, "a commit's end is unknown; resolving it");
+            gauges.unconfirmed.store(Some(Arc::new(why.clone())));
+            self.said = why;
+        }
+        if !self.paged && now.saturating_sub(since) >= PAGE_AFTER {
+            let text = format!("The ledger confirms no commits, nothing more is reserved: {}", self.said);
+            ports.notifier.notify(Severity::Page, "ledger-unconfirmed", &text);
+            self.paged = true;
         }
     }
 }

@@ -33,6 +33,8 @@ const GAP: Duration = Duration::from_millis(1);
 pub const QUEUE_FULL: &str = "the gateway's queue is full";
 /// Said before this process's writer has taken the log over.
 pub const STARTING: &str = "the engine is starting";
+/// Said when the ledger is late: its database or the last of its synchronous standbys is away.
+pub const LEDGER_UNCONFIRMED: &str = "the ledger confirms no commits";
 /// Said when decisions are late.
 pub const QUEUE_OLD: &str = "decisions are older than the limit";
 /// Said when too many commands wait.
@@ -99,6 +101,9 @@ impl Batcher {
             return Some(STARTING);
         }
         let overload = self.overload.as_ref()?;
+        if self.gauges.unconfirmed.load().is_some() {
+            return Some(LEDGER_UNCONFIRMED);
+        }
         if u128::from(self.gauges.queue_age_ms(self.clock.now())) > overload.max_queue_age.as_millis() {
             return Some(QUEUE_OLD);
         }
@@ -276,4 +281,50 @@ async fn take(waiting: &mut mpsc::Receiver<Waiting>, taken: &mut Vec<Waiting>, n
         }
     }
     taken.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::system_clock::SystemClock;
+    use crate::ports::LogRecord;
+
+    /// A log that nobody needs.
+    struct Nowhere;
+
+    #[async_trait]
+    impl Log for Nowhere {
+        async fn append(&self, _bytes: Bytes) -> Result<u64, LogError> {
+            Err(LogError::Unavailable("nowhere".to_owned()))
+        }
+        async fn read(&self, _from: u64, _limit: usize, _wait: Duration) -> Result<Vec<LogRecord>, LogError> {
+            Ok(Vec::new())
+        }
+        async fn end(&self) -> Result<u64, LogError> {
+            Ok(0)
+        }
+        async fn identity(&self) -> Result<uuid::Uuid, LogError> {
+            Ok(uuid::Uuid::nil())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_confirms_nothing_is_named() {
+        let gauges = Arc::new(Gauges::default());
+        let batcher = |overload| {
+            let (log, clock) = (Arc::new(Nowhere), Arc::new(SystemClock::default()));
+            let feed = mpsc::channel(1).1;
+            Batcher::start(Parts { gateway: 0, boot: 1, log, feed, gauges: Arc::clone(&gauges), clock, overload })
+        };
+        let limits = Overload { warn: 1, shed: 10, max_queue_age: Duration::from_secs(1) };
+        let (shoppers, operators) = (batcher(Some(limits)), batcher(None));
+        assert_eq!(shoppers.overloaded(), Some(STARTING));
+        gauges.stand(1, 0, 0, 0, [0; 32]);
+        assert_eq!(shoppers.overloaded(), None);
+        gauges.unconfirmed.store(Some(Arc::new("no standby".to_owned())));
+        assert_eq!(shoppers.overloaded(), Some(LEDGER_UNCONFIRMED));
+        assert_eq!(operators.overloaded(), None, "a halt is appended all the same");
+        gauges.unconfirmed.store(None);
+        assert_eq!(shoppers.overloaded(), None);
+    }
 }

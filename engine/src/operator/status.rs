@@ -74,6 +74,7 @@ impl StatusSource {
             halt: sale.as_ref().and_then(|sale| sale.halt).map(|(scope, cause)| Halt { scope, cause }),
             gate: self.gate.why(),
             stopped: self.writer.stopped.load_full().map(|why| (*why).clone()),
+            unconfirmed: self.writer.unconfirmed.load_full().map(|why| (*why).clone()),
             orders: items.iter().map(|item| u64::from(item.sold)).sum(),
             items,
             writer: Writer {

@@ -48,6 +48,9 @@ pub struct Status {
     pub gate: Option<crate::ports::Gate>,
     /// Why the writer stopped by itself.
     pub stopped: Option<String>,
+    /// Why the ledger confirms no commits just now: gateways answer `overloaded`.
+    #[serde(default)]
+    pub unconfirmed: Option<String>,
     /// The items, in the definition's order.
     pub items: Vec<ItemStatusLine>,
     /// The writer.

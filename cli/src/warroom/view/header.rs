@@ -103,5 +103,6 @@ pub fn timing(status: &Status) -> String {
 pub fn trouble(status: &Status) -> Vec<String> {
     let stopped = status.stopped.as_ref().map(|stopped| format!("WRITER STOPPED: {stopped}"));
     let gate = status.gate.as_ref().map(|gate| format!("GATE SHUT by {}: {}", gate.by, gate.reason));
-    stopped.into_iter().chain(gate).collect()
+    let unconfirmed = status.unconfirmed.as_ref().map(|why| format!("LEDGER CONFIRMS NOTHING: {why}"));
+    stopped.into_iter().chain(unconfirmed).chain(gate).collect()
 }
