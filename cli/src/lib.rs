@@ -22,6 +22,8 @@ mod output;
 mod phases;
 mod place;
 mod plan;
+#[cfg(test)]
+mod reference;
 mod report;
 pub mod stack;
 mod supervisor;

@@ -55,7 +55,11 @@ pub fn take(folder: &Folder, verb: &str) -> Result<Held, Failure> {
         }
     }
     let mut lease = Lease { holder: verb.to_owned(), host, pid: std::process::id(), since: now, renewed: now };
-    write(&path, &lease)?;
+    // Of two that found it free at once, one finds it taken here.
+    let _ = std::fs::remove_file(&path);
+    if !first(&path, &lease)? {
+        return Err(Failure::new(Exit::Locked, "another command took this sale at the same moment").help("try again"));
+    }
     let live = Arc::new(AtomicBool::new(true));
     let (renewing, file) = (Arc::clone(&live), path.clone());
     std::thread::spawn(move || {
@@ -69,6 +73,19 @@ pub fn take(folder: &Folder, verb: &str) -> Result<Held, Failure> {
         }
     });
     Ok(Held { path, live })
+}
+
+/// Whether the lease is written where none was: all of it, or nothing.
+fn first(path: &std::path::Path, lease: &Lease) -> Result<bool, Failure> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let bytes = serde_json::to_vec(lease).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    std::fs::write(&beside, bytes)?;
+    let linked = std::fs::hard_link(&beside, path);
+    std::fs::remove_file(&beside)?;
+    match linked {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        linked => Ok(linked.map(|()| true)?),
+    }
 }
 
 fn write(path: &std::path::Path, lease: &Lease) -> Result<(), Failure> {

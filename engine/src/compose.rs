@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::sqlite::OpenError;
 use crate::allocator::service::WriterError;
-use crate::gateway::bind;
 use crate::gateway::connection::Limits;
 use crate::operator::routes::router;
 use crate::sale::{Addresses, Folder};
@@ -20,19 +19,20 @@ mod cluster;
 mod embedded;
 mod facts;
 mod files;
+pub mod holder;
 pub mod mend;
 mod stores;
 
 use assembly::Assembly;
-use files::{in_use, lock, write_whole};
+use files::{claim, in_use, lock, write_whole};
 pub use stores::Stores;
 
 /// Why an engine does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address is taken.
-    #[error("{0} is in use")]
-    AddressInUse(SocketAddr),
+    #[error("{0} is in use {1}")]
+    AddressInUse(SocketAddr, String),
     /// Another engine serves this sale.
     #[error("another engine serves this sale")]
     AlreadyServed,
@@ -78,7 +78,7 @@ pub async fn serve_within(folder: Folder, limits: Limits, stop: CancellationToke
     let frozen = Arc::new(folder.read_frozen()?);
     let _lock = lock(&folder)?;
     let engine = &frozen.definition.engine;
-    let first = bind(engine.listen).map_err(|error| in_use(engine.listen, error))?;
+    let first = claim(engine.listen)?;
     let listen = first.local_addr()?;
     let operator = tokio::net::TcpListener::bind(engine.operator_listen)
         .await

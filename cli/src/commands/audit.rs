@@ -35,6 +35,9 @@ enum Verb {
         /// The file to write
         #[arg(long)]
         out: PathBuf,
+        /// Say what would happen, change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -47,7 +50,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
             output::answer(context, &audit, || text(&audit))?;
             Ok(if audit.passes() { Exit::Done } else { Exit::Violated })
         }
-        Verb::Export { target, out } => export(context, target.as_deref(), out),
+        Verb::Export { target, out, dry_run: true } => {
+            let folder = place::local(context, target.as_deref())?;
+            let audit = verify(&folder, &place::frozen(&folder)?)?;
+            let told = serde_json::json!({ "would": "write", "out": out, "verified": audit.passes() });
+            output::answer(context, &told, || format!("would write {}", out.display()))?;
+            Ok(if audit.passes() { Exit::Done } else { Exit::Violated })
+        }
+        Verb::Export { target, out, .. } => export(context, target.as_deref(), out),
     }
 }
 
@@ -109,6 +119,15 @@ pub fn text(audit: &Audit) -> String {
     }
     if !audit.open_payments.is_empty() {
         lines.push(format!("open payments: {}", audit.open_payments.join(", ")));
+    }
+    for boot in audit.boots.iter().filter(|boot| boot.may_miss() > 0) {
+        lines.push(format!(
+            "gateway {} (boot {}) {}: at most {} of its own refusals are not counted",
+            boot.gateway,
+            boot.boot,
+            if boot.replaced { "crashed" } else { "runs, or crashed" },
+            boot.may_miss()
+        ));
     }
     lines.extend(audit.findings.iter().map(finding));
     if audit.differences > audit.findings.len() as u64 {

@@ -76,6 +76,11 @@ pub struct Moment {
 
 /// `flashsale halt`
 pub fn halt(arguments: &Halt, context: &Context) -> Result<Exit, Failure> {
+    if arguments.all && !arguments.common.dry_run {
+        let target = place::target(context, arguments.common.target.as_deref())?;
+        let sale = crate::runtime()?.block_on(Client::to(context, &target)?.status())?.sale;
+        output::approve(context, "stop checkout as well", &sale)?;
+    }
     make(Change::Halt { all: arguments.all }, &arguments.common, context)
 }
 

@@ -70,19 +70,17 @@ fn may_delete(
     frozen: &flashsale_engine::sale::Frozen,
 ) -> Result<(), Failure> {
     let name = &frozen.definition.sale;
-    if supervisor::running(folder, "engine") {
-        let client = crate::client::Client::to(context, &place::Target::Local(folder.clone()))?;
-        let status = crate::runtime()?.block_on(client.status())?;
-        let busy = !status.ended && (status.armed || status.opened_at.is_some());
-        if busy {
-            return Err(
-                Failure::new(Exit::Denied, format!("{name} is armed, live or draining")).help("flashsale close")
-            );
-        }
+    // By the books, so that an engine that is down protects the sale as well; damaged ones are nobody's to wait for.
+    let audit = super::audit::verify(folder, frozen).ok();
+    if audit.as_ref().is_some_and(|audit| audit.passes() && audit.armed && !audit.ended) {
+        return Err(Failure::new(Exit::Denied, format!("{name} is armed, live or draining"))
+            .help("flashsale close, and wait for the last hold to end"));
     }
-    let exported = folder.run(frozen.run).join("exported.json").exists();
-    if !exported && arguments.without_export.is_none() {
-        return Err(Failure::new(Exit::Denied, "this run has no verified export")
+    let exported = std::fs::read(folder.run(frozen.run).join("exported.json")).unwrap_or_default();
+    let exported: serde_json::Value = serde_json::from_slice(&exported).unwrap_or_default();
+    let same = audit.as_ref().is_some_and(|audit| exported["digest"] == audit.digest.as_str());
+    if !same && arguments.without_export.is_none() {
+        return Err(Failure::new(Exit::Denied, "this run has no verified export of what is in its books now")
             .help("flashsale audit export --out FILE, or --without-export REASON"));
     }
     match &arguments.confirm {

@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
     });
     let Err(error) = ended else { return Ok(Exit::Done) };
     let exit = match &error {
-        ServeError::AddressInUse(_) | ServeError::Stack(_) => Exit::Unavailable,
+        ServeError::AddressInUse(..) | ServeError::Stack(_) => Exit::Unavailable,
         ServeError::AlreadyServed => Exit::Locked,
         ServeError::Damaged(_) => Exit::Violated,
         ServeError::Key(_) => Exit::BadFile,

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::phases::Journey;
-use crate::{definition, freeze};
+use crate::{definition, freeze, output};
 
 /// Arguments of `rehearse`.
 #[derive(Debug, Args)]
@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Where reports go [default: ./reports/{sale}-{run}]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Say what would happen, change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs the sale as a rehearsal: a folder, a run and ports of its own; the file's crowd, or a storm of 15 s.
@@ -36,7 +39,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     }
     // The shop's keys stay out of it: the crowd's tokens are made here.
     sale.definition.engine.token_keys.clear();
-    super::plan::refuse(&crate::plan::plan(&sale.definition))?;
+    let plan = crate::plan::plan(&sale.definition);
+    super::plan::refuse(&plan)?;
+    if arguments.dry_run {
+        output::answer(context, &plan, || format!("would rehearse {}:\n{}", sale.definition.sale, plan.text()))?;
+        return Ok(Exit::Done);
+    }
     let text = definition::text(&arguments.file)?;
     let (folder, frozen) = freeze::freeze(context, &sale, &text, &sets, true, true)?;
     let journey = Journey { context, folder, frozen, out: arguments.out.clone(), verb: "rehearse", plain: false };

@@ -18,6 +18,9 @@ pub struct Arguments {
     /// Where it goes [default: ./reports/{sale}-{run}]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Say what would be written, write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Writes the report of a run, running or finished.
@@ -34,6 +37,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from("reports").join(format!("{}-{}", frozen.definition.sale, frozen.run)));
+    if arguments.dry_run {
+        let told = serde_json::json!({ "would": "write", "folder": out, "formats": frozen.definition.report.formats });
+        output::answer(context, &told, || format!("would write the report into {}", out.display()))?;
+        return Ok(if violated { Exit::Violated } else { Exit::Done });
+    }
     let written = report::write(&facts, &out, &frozen.definition.report.formats)?;
     let list = || written.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n");
     output::answer(context, &written, list)?;

@@ -48,7 +48,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let (folder, frozen) = freeze::freeze(context, &sale, &text, &arguments.set, arguments.new_run, false)?;
     let journey = Journey { context, folder, frozen, out: arguments.out.clone(), verb: "run", plain: arguments.plain };
     journey.say("plan", &plan)?;
-    journey.walk()
+    match journey.walk() {
+        Err(failure) if failure.exit == Exit::Locked && context.screen => {
+            output::note(&failure.message);
+            output::agree(context, "Watch it instead")?;
+            super::watch::run(&super::watch::Arguments::of(sale.definition.sale), context)
+        }
+        ended => ended,
+    }
 }
 
 /// A next run begins when the last one is finished, or never was.

@@ -21,6 +21,13 @@ pub struct Arguments {
     once: bool,
 }
 
+impl Arguments {
+    /// To watch a sale of this machine, by its name.
+    pub fn of(sale: String) -> Self {
+        Self { target: Some(sale), interactive: false, once: false }
+    }
+}
+
 /// Shows the war room.
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let target = place::target(context, arguments.target.as_deref())?;
@@ -28,7 +35,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let runtime = crate::runtime()?;
     if arguments.once {
         let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
-        output::data(&runtime.block_on(warroom::once(&options, width.max(80), height.max(24)))?)?;
+        let frame = runtime.block_on(warroom::once(&options, width.max(80), height.max(24)))?;
+        output::answer(context, &serde_json::json!({ "frame": frame }), || frame.clone())?;
         return Ok(Exit::Done);
     }
     if !context.screen {

@@ -51,6 +51,9 @@ fn press(model: &mut Model, key: KeyEvent) -> Action {
         KeyCode::Char('q') => return Action::Leave(Left::Quit),
         KeyCode::Char('?') => model.overlay = Overlay::Help,
         KeyCode::Char('H') => ask(model, Change::Halt { all: false }, "halt the sale: reserve answers 503 at once"),
+        KeyCode::Char('A') => {
+            ask(model, Change::Halt { all: true }, "halt all: checkout stops too, and time stands still for open holds")
+        }
         KeyCode::Char('R') => ask(model, Change::Resume, "resume the sale"),
         KeyCode::Char('C') => ask(model, Change::Close, "close the sale for good: no new reservations"),
         _ => {}

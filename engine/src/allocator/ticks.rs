@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// Without a record for this long, the writer appends a tick.
 pub const IDLE: Duration = Duration::from_millis(250);
+/// The same before the opening and after the end: nothing is held that could end, and a shopper who finds the flags
+/// void has the log answer. Log time still follows, because a record moves it by up to a second.
+pub const RESTING: Duration = Duration::from_secs(1);
 /// Nudges cause at most one tick in this time, and none if something else was appended meanwhile.
 pub const NUDGED: Duration = Duration::from_millis(100);
 /// A tick that has not come back after this long is taken for lost.
@@ -30,6 +33,7 @@ impl Default for Layers {
 #[derive(Debug)]
 pub struct Ticks {
     idle: bool,
+    after: Duration,
     last_record: Duration,
     on_its_way: Option<Duration>,
     nudged: bool,
@@ -39,12 +43,17 @@ impl Ticks {
     /// From `now` on.
     #[must_use]
     pub fn new(idle: bool, now: Duration) -> Self {
-        Self { idle, last_record: now, on_its_way: None, nudged: false }
+        Self { idle, after: IDLE, last_record: now, on_its_way: None, nudged: false }
     }
 
     /// A record was read, whoever appended it: every command ends what is due, so nobody needs a tick.
     pub fn record(&mut self, now: Duration) {
         (self.last_record, self.on_its_way, self.nudged) = (now, None, false);
+    }
+
+    /// Whether the sale rests: it has not opened, or it has ended.
+    pub fn rest(&mut self, rests: bool) {
+        self.after = if rests { RESTING } else { IDLE };
     }
 
     /// Someone believes that a hold is overdue.
@@ -59,7 +68,7 @@ impl Ticks {
             return false;
         }
         let quiet = now.saturating_sub(self.last_record);
-        more_due || (self.idle && quiet >= IDLE) || (self.nudged && quiet >= NUDGED)
+        more_due || (self.idle && quiet >= self.after) || (self.nudged && quiet >= NUDGED)
     }
 
     /// A tick is on its way.
@@ -73,7 +82,7 @@ impl Ticks {
         let at = match self.on_its_way {
             Some(since) => since + LOST,
             None if self.nudged => self.last_record + NUDGED,
-            None => self.last_record + IDLE,
+            None => self.last_record + self.after,
         };
         at.saturating_sub(now).max(Duration::from_millis(1))
     }
@@ -98,6 +107,17 @@ mod tests {
         ticks.record(ms(2_300));
         assert!(!ticks.due(ms(2_549), false));
         assert!(ticks.due(ms(2_550), false));
+    }
+
+    #[test]
+    fn a_resting_sale_ticks_once_a_second() {
+        let mut ticks = Ticks::new(true, ms(0));
+        ticks.rest(true);
+        assert!(!ticks.due(ms(999), false));
+        assert_eq!(ticks.wait(ms(400)), ms(600));
+        assert!(ticks.due(ms(1_000), false));
+        ticks.rest(false);
+        assert!(ticks.due(ms(250), false), "an opening ends the rest at once");
     }
 
     #[test]

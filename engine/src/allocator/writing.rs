@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flashsale_core::{Command, State};
+use flashsale_core::{Command, Phase, State};
 use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
@@ -264,6 +264,8 @@ impl Writing {
     fn tick_if_due(&mut self) {
         let now = self.now();
         let more_due = self.allocator.state().is_some_and(State::has_due);
+        let rests = |state: &State| state.phase() == Phase::Upcoming || state.ended();
+        self.ticks.rest(self.allocator.state().is_some_and(rests));
         if self.appending.is_some() || !self.ticks.due(now, more_due) {
             return;
         }

@@ -4,6 +4,7 @@
 pub mod chain;
 mod commands;
 pub mod export;
+pub mod gateways;
 pub mod pages;
 mod past;
 pub mod recover;

@@ -1,6 +1,7 @@
 //! What former generations of the log left in the ledger: the chain up to the present one, and the words of its rows.
 
 use super::chain;
+use super::gateways::Boots;
 use super::pages::Pages;
 use super::verify::{Audit, AuditError};
 use super::words::Words;
@@ -19,6 +20,8 @@ pub(super) struct Past {
     pub(super) digest: Option<u64>,
     /// Names, requests and orders of the rows.
     pub(super) words: Words,
+    /// Who sent what, in the present generation.
+    pub(super) boots: Boots,
 }
 
 /// Reads the generations before `generation`, checks their chain, and counts what cannot be replayed any more.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::chain;
+use super::gateways::Boot;
 use super::pages::Pages;
 use super::past::{Past, past, place};
 use super::rows::compare_rows;
@@ -55,6 +56,12 @@ pub struct Audit {
     pub refused: u64,
     /// Reserves refused by gateways, as tallied.
     pub tallied: u64,
+    /// Every gateway's boots in this generation of the log; one that is not closed may miss refusals of its own.
+    pub boots: Vec<Boot>,
+    /// It may open when its time comes, or has opened.
+    pub armed: bool,
+    /// Closed, and nothing is left to end but refunds.
+    pub ended: bool,
     /// Units sold and not refunded.
     pub sold: u64,
     /// Money captured and not refunded, smallest unit.
@@ -78,6 +85,12 @@ impl Audit {
     #[must_use]
     pub const fn passes(&self) -> bool {
         self.differences == 0
+    }
+
+    /// The most refusals of crashed (or running) gateways that no tally counts.
+    #[must_use]
+    pub fn may_miss(&self) -> u64 {
+        self.boots.iter().map(Boot::may_miss).sum()
     }
 
     pub(super) fn differs(&mut self, check: &'static str, place: String, expected: String, found: String) {
@@ -137,9 +150,11 @@ pub async fn verify(
         audit.granted = granted;
         audit.refused = refused.iter().sum();
         audit.tallied = state.tallied().iter().sum();
+        (audit.armed, audit.ended) = (state.armed(), state.ended());
         audit.sold = state.items().map(|item| u64::from(item.sold)).sum();
         audit.oversold = state.items().map(|item| u64::from((item.held + item.sold).saturating_sub(item.stock))).sum();
     }
+    audit.boots = std::mem::take(&mut past.boots).all();
     audit.digest = format!("{:016x}", fold.digest());
     audit.chain = hex(&chain);
     Ok(audit)
@@ -234,6 +249,7 @@ fn fold_record(
         }
     };
     audit.records += 1;
+    past.boots.record(record);
     match (folded, decision) {
         (Folded::Applied(_, outcomes), Some(decision)) if outcomes != decision.outcomes => {
             let (expected, found) = (format!("{outcomes:?}"), format!("{:?}", decision.outcomes));

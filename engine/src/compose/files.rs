@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::ServeError;
+use super::holder::holder;
+use crate::gateway::bind;
 use crate::sale::Folder;
 
 /// One engine a sale: the pid file stays locked while the engine lives.
@@ -18,7 +20,19 @@ pub(super) fn lock(folder: &Folder) -> Result<File, ServeError> {
 }
 
 pub(super) fn in_use(address: SocketAddr, error: io::Error) -> ServeError {
-    if error.kind() == io::ErrorKind::AddrInUse { ServeError::AddressInUse(address) } else { error.into() }
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return error.into();
+    }
+    ServeError::AddressInUse(address, holder(address))
+}
+
+/// A gateway's socket. Gateways of one engine share an address; another program that shares its own the same way would
+/// get half of this sale's shoppers, so the address is asked for alone first.
+pub(super) fn claim(address: SocketAddr) -> Result<std::net::TcpListener, ServeError> {
+    if address.port() != 0 {
+        drop(std::net::TcpListener::bind(address).map_err(|error| in_use(address, error))?);
+    }
+    bind(address).map_err(|error| in_use(address, error))
 }
 
 /// Written beside and renamed: a reader sees all of it or nothing.

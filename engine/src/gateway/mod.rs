@@ -102,7 +102,9 @@ impl Gateway {
         let tallies = tokio::task::spawn_local(append_tallies(Rc::clone(&desk)));
         connection::serve(listener, Rc::clone(&desk), stop).await;
         tallies.abort();
-        append_tally(&desk).await;
+        if append_tally(&desk).await {
+            desk.batcher.submit(tally::Tally::last_word(), TALLY).await;
+        }
     }
 }
 
@@ -115,10 +117,13 @@ async fn append_tallies(desk: Rc<Desk>) {
     }
 }
 
-async fn append_tally(desk: &Desk) {
+/// False: it was not taken, and counts again with the next.
+async fn append_tally(desk: &Desk) -> bool {
     if let Some(entry) = desk.tally.take()
         && let Submitted::Overloaded(_) = desk.batcher.submit(entry.clone(), TALLY).await
     {
         desk.tally.put_back(entry);
+        return false;
     }
+    true
 }

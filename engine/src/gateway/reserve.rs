@@ -31,6 +31,9 @@ struct Body {
 /// Reserves one unit.
 pub async fn reserve(desk: &Rc<Desk>, headers: &HeaderMap, sku: &str, body: &[u8]) -> Answer {
     if desk.shared.gate.is_shut() {
+        if let Some(item) = desk.shared.board.item(sku) {
+            desk.tally.count(item, Refusal::Halted);
+        }
         return refused(Refusal::Halted, Some(1));
     }
     let caller = match desk.caller(headers) {

@@ -28,6 +28,12 @@ impl Tally {
         Some(Entry { command: Command::Tally { refusals: refusals.collect() }, words: "".into() })
     }
 
+    /// The last word of a gateway that stops: nothing it refused is left to be counted.
+    #[must_use]
+    pub fn last_word() -> Entry {
+        Entry { command: Command::Tally { refusals: Vec::new() }, words: "".into() }
+    }
+
     /// A tally that could not be appended counts again.
     pub fn put_back(&self, entry: Entry) {
         if let Command::Tally { refusals } = entry.command {

@@ -11,6 +11,7 @@ const HELP: &str = "\
 q        leave; the sale goes on
 Ctrl-C   the same
 H        halt: reserve answers 503, checkout and expiry go on
+A        halt all: checkout too; time stands still for open holds
 R        resume after a halt
 C        close for good; open holds may still check out
 ?        this page; any key closes it
