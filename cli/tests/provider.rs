@@ -147,6 +147,8 @@ fn a_sale_brings_its_servers_up_and_takes_exactly_those_down() {
         let pid_file = std::fs::File::open(stage.path().join(format!("state/tiny/{name}.pid"))).unwrap();
         pid_file.try_lock().expect("stopped");
     }
+    assert!(stage.expect(0, &["audit", "verify", "tiny"]).contains("starting the sale's servers"));
+    assert!(std::fs::File::open(stage.path().join("state/tiny/postgres.pid")).unwrap().try_lock().is_ok());
     let mut other = redis::Client::open(other).unwrap().get_connection().unwrap();
     assert_eq!(redis::cmd("PING").query::<String>(&mut other).unwrap(), "PONG", "another's server goes on");
     stage.expect(0, &["up", "sale.yaml"]);

@@ -12,6 +12,7 @@ use flashsale_engine::sale::{Folder, Frozen};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::stack::Borrowed;
 use crate::{output, place};
 
 /// Arguments of `audit`.
@@ -46,6 +47,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     match &arguments.verb {
         Verb::Verify { target } => {
             let folder = place::local(context, target.as_deref())?;
+            let _servers = Borrowed::of(&folder)?;
             let audit = verify(&folder, &place::frozen(&folder)?)?;
             output::answer(context, &audit, || text(&audit))?;
             Ok(if audit.passes() { Exit::Done } else { Exit::Violated })
@@ -72,6 +74,7 @@ pub fn verify(folder: &Folder, frozen: &Frozen) -> Result<Audit, Failure> {
 
 fn export(context: &Context, target: Option<&str>, out: &PathBuf) -> Result<Exit, Failure> {
     let folder = place::local(context, target)?;
+    let _servers = Borrowed::of(&folder)?;
     let frozen = place::frozen(&folder)?;
     let audit = verify(&folder, &frozen)?;
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());

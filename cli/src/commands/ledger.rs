@@ -10,6 +10,7 @@ use crate::client::{Client, operator};
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::place::Target;
+use crate::stack::Borrowed;
 use crate::{lock, output, place, supervisor};
 
 /// Arguments of `ledger`.
@@ -42,6 +43,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let name = &frozen.definition.sale;
     let runtime = crate::runtime()?;
     let _lease = if *dry_run { None } else { Some(lock::take(&folder, "ledger repair")?) };
+    let _servers = Borrowed::of(&folder)?;
     let planned = runtime.block_on(plan_repair(&folder, &frozen)).map_err(|error| failed(&error))?;
     if *dry_run || planned.differences == 0 {
         return tell(context, name, &planned, false);

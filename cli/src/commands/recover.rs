@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::client::operator;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::stack::Borrowed;
 use crate::{lock, output, place, supervisor};
 
 /// Arguments of `recover`.
@@ -48,6 +49,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     if supervisor::running(&folder, "engine") {
         return Err(Failure::new(Exit::Failed, "the engine runs: its log is not damaged").help("flashsale down first"));
     }
+    let _servers = Borrowed::of(&folder)?;
     let runtime = crate::runtime()?;
     let planned = runtime.block_on(plan_recovery(&folder, &frozen)).map_err(|error| failed(&error))?;
     let sale = frozen.definition.sale.clone();

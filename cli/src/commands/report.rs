@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::crowd::Outcome;
 use crate::exit::{Exit, Failure};
 use crate::report::{self, facts::Facts};
+use crate::stack::Borrowed;
 use crate::{output, place};
 
 /// Arguments of `report`.
@@ -27,6 +28,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let folder = place::local(context, arguments.target.as_deref())?;
     let frozen = place::frozen(&folder)?;
+    let _servers = Borrowed::of(&folder)?;
     let audit = super::audit::verify(&folder, &frozen)?;
     let violated = !audit.passes();
     let run = folder.run(frozen.run);

@@ -8,6 +8,7 @@ use flashsale_engine::id::{Ids, hex, unhex16};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::stack::Borrowed;
 use crate::{output, place};
 
 /// The most reservations of one subject that are told.
@@ -28,6 +29,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let folder = place::local(context, arguments.target.as_deref())?;
     let frozen = place::frozen(&folder)?;
+    let _servers = Borrowed::of(&folder)?;
     let ids = Ids::new(frozen.run);
     let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Failed, error.to_string());
     let (steps, payments) = crate::runtime()?.block_on(async {

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::place::Target;
+use crate::stack::Borrowed;
 use crate::{lock, output, supervisor};
 
 pub use follow::Followed;
@@ -52,6 +53,7 @@ impl Journey<'_> {
     pub fn walk(&self) -> Result<Exit, Failure> {
         if let Some(summary) = self.summary() {
             output::note("this run is finished; writing its report again (--new-run starts the next)");
+            let _servers = Borrowed::of(&self.folder)?;
             let written = prove::prove(self)?;
             self.say("report", &written)?;
             return Ok(exit_of(summary.exit));

@@ -128,6 +128,5 @@ impl Running {
             server.gone(&self.folder).await;
         }
         self.reap();
-        let _ = std::fs::remove_file(self.folder.services());
     }
 }

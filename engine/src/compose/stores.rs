@@ -10,7 +10,7 @@ use crate::audit::verify::{Audit as Books, AuditError, verify};
 use crate::operator::changes::Audit;
 use crate::ports::{Amount, Cache, Events, History, Ledger, Log, Payments};
 use crate::record::{Record, decode};
-use crate::sale::{Folder, Frozen, Services};
+use crate::sale::{Folder, Frozen, Provider, Services};
 
 /// The stores of one run: what is true of it.
 pub struct Stores {
@@ -39,7 +39,7 @@ pub(super) struct Outlets {
 /// Opens a run's stores for an engine, and what it writes to besides.
 pub(super) async fn open(folder: &Folder, frozen: &Frozen) -> Result<(Stores, Outlets), ServeError> {
     let run = folder.run(frozen.run);
-    match services(folder)? {
+    match services(folder, frozen)? {
         None => embedded::open(&run).await,
         #[cfg(feature = "cluster")]
         Some(services) => super::cluster::open(&services, &run, frozen).await,
@@ -54,7 +54,7 @@ pub(super) type Remains = (Option<Arc<dyn Log>>, Arc<dyn History>);
 /// Opens what is left of a run, to read.
 pub(super) async fn open_remains(folder: &Folder, frozen: &Frozen) -> Result<Remains, ServeError> {
     let run = folder.run(frozen.run);
-    match services(folder)? {
+    match services(folder, frozen)? {
         None => embedded::open_remains(&run).await,
         #[cfg(feature = "cluster")]
         Some(services) => super::cluster::open_remains(&services, &run, frozen).await,
@@ -70,7 +70,7 @@ pub(super) async fn renew_log(
     generation: u32,
     first: &[u8],
 ) -> Result<String, ServeError> {
-    match services(folder)? {
+    match services(folder, frozen)? {
         None => embedded::renew_log(&folder.run(frozen.run), generation, first).await,
         #[cfg(feature = "cluster")]
         Some(services) => super::cluster::renew_log(&services, frozen, generation, first).await,
@@ -80,9 +80,11 @@ pub(super) async fn renew_log(
 }
 
 /// Where the stack's servers are; none: it is the embedded one.
-fn services(folder: &Folder) -> Result<Option<Services>, ServeError> {
-    let path = folder.services();
-    if path.exists() { Ok(Some(Services::read(&path)?)) } else { Ok(None) }
+fn services(folder: &Folder, frozen: &Frozen) -> Result<Option<Services>, ServeError> {
+    match frozen.definition.stack.provider {
+        Provider::Embedded => Ok(None),
+        Provider::Process | Provider::External => Ok(Some(Services::read(&folder.services())?)),
+    }
 }
 
 #[cfg(not(feature = "cluster"))]
@@ -97,7 +99,7 @@ impl Stores {
     /// When the run has no stores yet.
     pub async fn open_reader(folder: &Folder, frozen: &Frozen) -> Result<Self, ServeError> {
         let run = folder.run(frozen.run);
-        match services(folder)? {
+        match services(folder, frozen)? {
             None => embedded::open_reader(&run).await,
             #[cfg(feature = "cluster")]
             Some(services) => super::cluster::open_reader(&services, &run, frozen).await,
@@ -113,7 +115,7 @@ impl Stores {
             Some(Record::Continue(further)) => further.generation,
             _ => 0,
         };
-        let mut logs = match services(folder) {
+        let mut logs = match services(folder, frozen) {
             #[cfg(feature = "cluster")]
             Ok(Some(services)) => super::cluster::former_logs(&services, frozen, generation),
             _ => embedded::former_logs(&folder.run(frozen.run), generation).await,
