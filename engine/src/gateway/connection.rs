@@ -1,9 +1,12 @@
 //! Sockets: one listener a thread, every limit a named one, a stop that answers who waits.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -14,7 +17,6 @@ use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioTimer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::desk::Desk;
+use super::lines::Line;
 use super::problem::{Answer, json, problem};
 use super::routes::{Found, Route, find};
 use super::socket::Together;
@@ -46,7 +49,8 @@ const BACKLOG: i32 = 4_096;
 pub struct Limits {
     /// Open connections of one thread; beyond it a new one is told 503 and closed.
     pub connections: u64,
-    /// How long a request's head may take to arrive, and its body again as long; also how long a connection may idle.
+    /// How long a request's head may take to arrive, and its body again as long; also how long a connection may idle,
+    /// and its client leave answers unread.
     pub arrive: Duration,
 }
 
@@ -77,9 +81,12 @@ pub fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 /// Accepts until `stop`, then lets open connections finish. Runs on a local task set.
 pub async fn serve(listener: TcpListener, desk: Rc<Desk>, stop: CancellationToken) {
     let open = TaskTracker::new();
+    let silence = desk.lines.watch(desk.shared.facts.limits.arrive);
+    tokio::pin!(silence);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            () = &mut silence => break,
             () = stop.cancelled() => break,
         };
         let Ok((stream, _)) = accepted else {
@@ -92,13 +99,16 @@ pub async fn serve(listener: TcpListener, desk: Rc<Desk>, stop: CancellationToke
             continue;
         }
         let _ = stream.set_nodelay(true);
-        let (desk, stop) = (Rc::clone(&desk), stop.clone());
+        let desk = Rc::clone(&desk);
         tokio::task::spawn_local(open.track_future(async move {
             desk.gauges.connections.fetch_add(1, Relaxed);
-            converse(stream, &desk, &stop).await;
+            let line = desk.lines.open();
+            converse(stream, &desk, &line).await;
+            desk.lines.close(&line);
             desk.gauges.connections.fetch_sub(1, Relaxed);
         }));
     }
+    desk.lines.stop();
     open.close();
     let _ = tokio::time::timeout(DRAIN, open.wait()).await;
 }
@@ -112,25 +122,67 @@ fn tell_full(stream: TcpStream) {
     }
 }
 
-async fn converse(stream: TcpStream, desk: &Rc<Desk>, stop: &CancellationToken) {
-    let service = service_fn(|request| {
-        let desk = Rc::clone(desk);
-        async move { Ok::<_, Infallible>(answer(&desk, request).await) }
-    });
+async fn converse(stream: TcpStream, desk: &Rc<Desk>, line: &Rc<Line>) {
+    let service = service_fn(|request| answering(desk, line, request));
     let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(desk.shared.facts.limits.arrive)
         .max_headers(HEADERS)
         .max_buf_size(HEADER_BYTES)
         .serve_connection(Together::new(stream), service);
-    tokio::select! {
+    let mut told = false;
+    poll_fn(|context| {
+        if line.is_cut(context) {
+            return Poll::Ready(());
+        }
+        if desk.lines.stopping() && !told {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
         // A broken connection is its client's affair.
-        _ = &mut connection => linger(connection.into_parts().io.into_inner()).await,
-        () = stop.cancelled() => {
-            std::pin::Pin::new(&mut connection).graceful_shutdown();
-            let _ = tokio::time::timeout(DRAIN, connection).await;
+        Pin::new(&mut connection).poll(context).map(|_| ())
+    })
+    .await;
+    if !told {
+        linger(connection.into_parts().io.into_inner()).await;
+    }
+}
+
+/// An answer, most often there already: what has to be waited for is large, and lives apart.
+enum Answering {
+    Now(Option<Answer>),
+    Later(Pin<Box<dyn Future<Output = Answer>>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Now(answer) => answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
+            Self::Later(answer) => answer.as_mut().poll(context).map(Ok),
         }
     }
+}
+
+fn answering(desk: &Rc<Desk>, line: &Rc<Line>, request: Request<Incoming>) -> Answering {
+    desk.lines.begin(line);
+    if request.method() == Method::GET
+        && request.body().is_end_stream()
+        && let Found::Route(Route::Availability, sku) = find(request.method(), request.uri().path())
+        && one_host(line, request.version(), request.headers())
+    {
+        let begun = Instant::now();
+        let mut answer = availability::availability(desk, request.headers(), sku);
+        count(desk, Route::Availability, &answer, begun);
+        allow_origin(desk, request.headers(), &mut answer);
+        desk.lines.end(line);
+        return Answering::Now(Some(answer));
+    }
+    let (desk, line) = (Rc::clone(desk), Rc::clone(line));
+    Answering::Later(Box::pin(async move {
+        let answer = answer(&desk, &line, request).await;
+        desk.lines.end(&line);
+        answer
+    }))
 }
 
 /// A socket that is closed with bytes unread is reset, and the reset may overtake the last answer: what the client still
@@ -149,9 +201,9 @@ async fn linger(mut stream: TcpStream) {
     let _ = tokio::time::timeout(LINGER, thrown_away).await;
 }
 
-async fn answer(desk: &Rc<Desk>, request: Request<Incoming>) -> Answer {
+async fn answer(desk: &Rc<Desk>, line: &Line, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    let mut answer = if !one_host(&head) {
+    let mut answer = if !one_host(line, head.version, &head.headers) {
         problem("bad_request", "HTTP/1.1 takes one Host header with a host in it", None)
     } else if head.method == Method::OPTIONS && !desk.shared.facts.origins.is_empty() {
         preflight()
@@ -167,11 +219,22 @@ async fn answer(desk: &Rc<Desk>, request: Request<Incoming>) -> Answer {
 }
 
 /// RFC 9112, 3.2: without exactly one valid host, two servers on the way may take one request for different ones.
-fn one_host(head: &Parts) -> bool {
-    let mut hosts = head.headers.get_all(HOST).iter();
+fn one_host(line: &Line, version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (None, _) => head.version < Version::HTTP_11,
-        (Some(host), None) => host.to_str().is_ok_and(|host| host.parse::<Authority>().is_ok()),
+        (None, _) => version < Version::HTTP_11,
+        (Some(host), None) => {
+            let mut known = line.host.borrow_mut();
+            if *known == host.as_bytes() && !known.is_empty() {
+                return true;
+            }
+            let valid = host.to_str().is_ok_and(|host| host.parse::<Authority>().is_ok());
+            if valid {
+                known.clear();
+                known.extend_from_slice(host.as_bytes());
+            }
+            valid
+        }
         _ => false,
     }
 }
@@ -241,6 +304,9 @@ fn other_method(mut methods: Vec<Method>) -> Answer {
 }
 
 fn origin<'a>(desk: &Desk, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+    if desk.shared.facts.origins.is_empty() {
+        return None;
+    }
     let origin = headers.get(ORIGIN)?;
     let allowed = desk.shared.facts.origins.iter().any(|known| known == "*" || origin == known.as_str());
     allowed.then_some(origin)

@@ -14,6 +14,7 @@ use super::connection::Limits;
 use super::gate::GateFlag;
 use super::gauges::GatewayGauges;
 use super::late::Late;
+use super::lines::Lines;
 use super::problem::{Answer, problem};
 use super::tally::Tally;
 use crate::id::{Ids, hex};
@@ -77,6 +78,8 @@ pub struct Desk {
     pub gauges: Arc<GatewayGauges>,
     /// Refusals given here since the last tally.
     pub tally: Tally,
+    /// Open connections.
+    pub lines: Lines,
     verifier: RefCell<Verifier>,
     gateway: u32,
     boot: u64,
@@ -95,7 +98,8 @@ impl Desk {
         boot: u64,
     ) -> Self {
         let minted = Cell::new(0);
-        Self { shared, batcher, gauges, tally: Tally::default(), verifier: verifier.into(), gateway, boot, minted }
+        let (tally, lines) = (Tally::default(), Lines::default());
+        Self { shared, batcher, gauges, tally, lines, verifier: verifier.into(), gateway, boot, minted }
     }
 
     /// Who calls.

@@ -1,6 +1,6 @@
 //! HTTP for shoppers, and the way into the log: one single-threaded runtime a gateway thread.
 //!
-//! In the order a request flows: [`connection`] (limits), [`socket`] (answers that leave together), [`routes`] (the one
+//! In the order a request flows: [`connection`] (limits), [`lines`] (who is silent), [`socket`] (answers that leave together), [`routes`] (the one
 //! table), [`desk`] (what a thread works with), [`availability`], [`reserve`], [`reservations`], [`checkout`], [`problem`]
 //! (refusals), [`batch`] (the way into the log), [`gate`], [`late`], [`tally`], [`gauges`], [`openapi`].
 
@@ -12,6 +12,7 @@ pub mod desk;
 pub mod gate;
 pub mod gauges;
 pub mod late;
+pub mod lines;
 pub mod openapi;
 pub mod problem;
 pub mod reservations;

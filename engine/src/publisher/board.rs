@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use flashsale_core::{HoldNumber, HoldStatus, HoldView, ItemIndex, Phase, RequestKey, State, SubjectKey};
 use hyper::header::HeaderValue;
@@ -97,8 +97,8 @@ impl Board {
 
     /// An item's newest page.
     #[must_use]
-    pub fn page(&self, item: ItemIndex) -> Option<Arc<Page>> {
-        self.pages.get(usize::from(item)).map(ArcSwap::load_full)
+    pub fn page(&self, item: ItemIndex) -> Option<Guard<Arc<Page>>> {
+        self.pages.get(usize::from(item)).map(ArcSwap::load)
     }
 
     /// Every item's newest numbers.

@@ -81,7 +81,9 @@ impl Collector {
         let mut put = |key: &'static str, stages: &mut dyn Iterator<Item = &Stage>, shown: &[(&str, f64, f64)]| {
             let window = windows.percentiles.entry(key).or_default();
             for stage in stages {
-                window.add(&stage.take());
+                if let Some(recorded) = stage.take() {
+                    window.add(&recorded);
+                }
             }
             if turn {
                 window.turn();
