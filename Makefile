@@ -15,6 +15,10 @@ lint:
 servers:
 	$(CARGO) run --quiet -- doctor --servers --fix --yes || test -z "$$CI"
 
-# Measured on this machine, side by side with peers, reported as ratios.
+# Measured on this machine, side by side with peers, reported as ratios. Each benchmark keeps its rows; the last shows all.
 bench:
-	$(CARGO) bench -p flashsale
+	$(CARGO) bench -p flashsale-core --bench apply
+	$(CARGO) bench -p flashsale --bench availability
+	$(CARGO) bench -p flashsale --bench reserve
+	$(CARGO) bench -p flashsale --bench ledger
+	$(CARGO) bench -p flashsale --bench table

@@ -3,25 +3,27 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use flashsale_engine::sale::definition::{BotKind, Crowd};
 use flashsale_engine::token::Mint;
 use hdrhistogram::Histogram;
-use tokio::sync::mpsc;
+use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Curve;
 use super::audience::{Audience, Kind};
 use super::clock::{thread_seconds, unix_ms};
 use super::later::Later;
+use super::request::{About, Step, write};
 use super::result::{Acknowledged, Latency, Outcome};
-use super::wire::{Came, QUEUED, Sent, socket};
-use crate::exit::Failure;
+use super::wire::{Answers, Came, Socket};
+use crate::exit::{Exit, Failure};
 
 /// How long before the opening sockets connect: an engine closes those that stay silent for ten seconds.
 const EARLY: Duration = Duration::from_secs(2);
-/// How often due requests are looked for.
+/// How often due requests are sent and answers looked at.
 const STEP: Duration = Duration::from_millis(1);
 /// How long after the last arrival people may still pay, cancel and poll.
 const AFTERMATH: Duration = Duration::from_secs(90);
@@ -29,8 +31,8 @@ const AFTERMATH: Duration = Duration::from_secs(90);
 const AGAIN: u8 = 20;
 /// Pause before that.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Answers that may wait to be looked at.
-const ANSWERS: usize = 65_536;
+/// The longest latency that is told apart, microseconds.
+const LONGEST_US: u64 = 600_000_000;
 
 /// What a crowd needs to know.
 pub struct Plan {
@@ -48,45 +50,13 @@ pub struct Plan {
     pub stop: CancellationToken,
 }
 
-/// What a request is for.
-#[derive(Debug, Clone)]
-struct About {
-    step: Step,
-    /// Since the storm's beginning.
-    intended: Duration,
-    who: usize,
-    key: u64,
-    tries: u8,
-    reservation: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Look,
-    Reserve,
-    Poll,
-    Pay { method: &'static str },
-    Cancel,
-}
-
-impl Step {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Look => "look",
-            Self::Reserve => "reserve",
-            Self::Poll => "poll",
-            Self::Pay { .. } => "checkout",
-            Self::Cancel => "cancel",
-        }
-    }
-}
-
 /// Drives the sale until everybody is done. Runs on the calling thread.
 pub fn drive(plan: Plan) -> Result<Outcome, Failure> {
     let audience = Audience::new(&plan.crowd, &plan.mint)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let before = thread_seconds();
-    let mut outcome = runtime.block_on(async { Storm::new(plan, audience).run().await });
+    let storm = async { Storm::new(plan, audience)?.run().await };
+    let mut outcome = LocalSet::new().block_on(&runtime, storm)?;
     let answered = outcome.answered.max(1);
     #[allow(clippy::cast_precision_loss)]
     let cpu = (thread_seconds() - before) * 1e6 / answered as f64;
@@ -97,47 +67,51 @@ pub fn drive(plan: Plan) -> Result<Outcome, Failure> {
 struct Storm {
     plan: Plan,
     audience: Audience,
-    sockets: Vec<mpsc::Sender<Sent<About>>>,
-    answers: mpsc::Receiver<Came<About>>,
+    sockets: Vec<Rc<Socket<About>>>,
+    /// Sockets with something to send, by place.
+    unsent: Vec<usize>,
+    answers: Answers<About>,
     begun: Instant,
     later: BinaryHeap<Later<About>>,
     count: u64,
     next_socket: usize,
     flying: u64,
-    latencies: BTreeMap<&'static str, Histogram<u64>>,
+    /// By [`Step::place`], microseconds.
+    latencies: [Histogram<u64>; Step::NAMES.len()],
+    /// Answers by [`Step::place`] and status.
+    counts: BTreeMap<(usize, u16), u64>,
     won: BTreeMap<String, (usize, String)>,
+    tried: BTreeMap<&'static str, u64>,
     outcome: Outcome,
 }
 
 impl Storm {
-    fn new(plan: Plan, audience: Audience) -> Self {
-        let (told, answers) = mpsc::channel(ANSWERS);
+    fn new(plan: Plan, audience: Audience) -> Result<Self, Failure> {
         let wait = Duration::from_millis((plan.opens_at - unix_ms()).max(0).unsigned_abs());
-        let connect_in = wait.saturating_sub(EARLY);
-        let sockets = (0..plan.crowd.connections)
-            .map(|_| {
-                let (sender, requests) = mpsc::channel(QUEUED);
-                tokio::spawn(socket(plan.address, connect_in, requests, told.clone()));
-                sender
-            })
-            .collect();
-        Self {
+        let (connect_in, answers) = (wait.saturating_sub(EARLY), Answers::default());
+        let open = |_| Socket::open(plan.address, connect_in, Rc::clone(&answers));
+        let empty =
+            || Histogram::new_with_max(LONGEST_US, 3).map_err(|error| Failure::new(Exit::Failed, error.to_string()));
+        Ok(Self {
+            sockets: (0..plan.crowd.connections).map(open).collect(),
             plan,
             audience,
-            sockets,
+            unsent: Vec::new(),
             answers,
             begun: Instant::now(),
             later: BinaryHeap::new(),
             count: 0,
             next_socket: 0,
             flying: 0,
-            latencies: BTreeMap::new(),
+            latencies: [empty()?, empty()?, empty()?, empty()?, empty()?],
+            counts: BTreeMap::new(),
             won: BTreeMap::new(),
+            tried: BTreeMap::new(),
             outcome: Outcome::default(),
-        }
+        })
     }
 
-    async fn run(mut self) -> Outcome {
+    async fn run(mut self) -> Result<Outcome, Failure> {
         self.wait_for_opening().await;
         let looks = Curve::new(&self.plan.crowd.arrivals, |point| point.looks);
         let reserves = Curve::new(&self.plan.crowd.arrivals, |point| point.reserves);
@@ -148,17 +122,11 @@ impl Storm {
         let mut last = late;
         let mut steps = tokio::time::interval(STEP);
         steps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut came = Vec::new();
         loop {
             tokio::select! {
                 biased;
                 _ = steps.tick() => {}
-                Some(came) = self.answers.recv() => {
-                    self.came(came);
-                    while let Ok(came) = self.answers.try_recv() {
-                        self.came(came);
-                    }
-                    continue;
-                }
                 () = self.plan.stop.cancelled() => break,
             }
             let now = self.begun.elapsed();
@@ -166,13 +134,18 @@ impl Storm {
             self.arrive_all(Step::Look, look - looked, last, now);
             self.arrive_all(Step::Reserve, reserve - reserved, last, now);
             (looked, reserved, last) = (look, reserve, now);
+            std::mem::swap(&mut came, &mut *self.answers.borrow_mut());
+            for answer in came.drain(..) {
+                self.came(answer);
+            }
             self.follow_up(now);
+            self.flush();
             let over = now > end && self.flying == 0 && self.later.is_empty();
             if over || now > end + AFTERMATH {
                 break;
             }
         }
-        self.finish(end.saturating_sub(late))
+        Ok(self.finish(end.saturating_sub(late)))
     }
 
     async fn wait_for_opening(&mut self) {
@@ -201,10 +174,10 @@ impl Storm {
         self.outcome.asked += 1;
         let who = if step == Step::Look { 0 } else { self.audience.next() };
         self.count += 1;
-        let about = About { step, intended, who, key: self.count, tries: 0, reservation: String::new() };
+        let about = About { step, intended, who, key: self.count, tries: 0, named: String::new() };
         if step == Step::Reserve {
             let kind = self.audience.all[who].kind;
-            *self.outcome.tried.entry(kind.label().to_owned()).or_default() += 1;
+            *self.tried.entry(kind.label()).or_default() += 1;
             if kind == Kind::Bot(BotKind::Retrier) {
                 // Its replies are "lost": the same request comes twice.
                 self.send(About { tries: AGAIN, ..about.clone() });
@@ -224,48 +197,25 @@ impl Storm {
         }
     }
 
+    /// A socket that is full is passed by; all full is a crowd that cannot offer its rate.
     fn send(&mut self, about: About) -> bool {
-        let bytes = self.bytes(&about);
-        let count = self.sockets.len();
-        let mut sent = Sent { bytes, about };
-        // A socket that is full is passed by; all full is a crowd that cannot offer its rate.
-        for _ in 0..count {
-            self.next_socket = (self.next_socket + 1) % count;
-            match self.sockets[self.next_socket].try_send(sent) {
-                Ok(()) => {
-                    self.flying += 1;
-                    return true;
-                }
-                Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => sent = back,
+        let mut about = Some(about);
+        for _ in 0..self.sockets.len() {
+            self.next_socket = (self.next_socket + 1) % self.sockets.len();
+            let (skus, audience) = (&self.plan.skus, &self.audience);
+            if self.sockets[self.next_socket].put(&mut about, |about, out| write(about, skus, audience, out)) {
+                self.flying += 1;
+                self.unsent.push(self.next_socket);
+                return true;
             }
         }
         false
     }
 
-    fn bytes(&self, about: &About) -> Vec<u8> {
-        let sku = &self.plan.skus[about.key as usize % self.plan.skus.len().max(1)];
-        let token = self.audience.all.get(about.who).map_or("", |someone| someone.token.as_str());
-        let (method, path, body) = match about.step {
-            Step::Look => {
-                return format!("GET /v1/skus/{sku}/availability HTTP/1.1\r\nhost: shop\r\n\r\n").into_bytes();
-            }
-            Step::Reserve => ("POST", format!("/v1/skus/{sku}/reserve"), String::new()),
-            Step::Poll => ("GET", format!("/v1/requests/{}", about.reservation), String::new()),
-            Step::Pay { method } => (
-                "POST",
-                format!("/v1/reservations/{}/checkout", about.reservation),
-                format!("{{\"payment_method\":\"{method}\"}}"),
-            ),
-            Step::Cancel => ("DELETE", format!("/v1/reservations/{}", about.reservation), String::new()),
-        };
-        let method_key = if let Step::Pay { method } = about.step { method } else { "" };
-        format!(
-            "{method} {path} HTTP/1.1\r\nhost: shop\r\nauthorization: Bearer {token}\r\nidempotency-key: c{}{method_key}\r\n\
-             content-length: {}\r\n\r\n{body}",
-            about.key,
-            body.len()
-        )
-        .into_bytes()
+    /// What a step wrote leaves; a socket that does not take all of it is tried again with the next step.
+    fn flush(&mut self) {
+        let sockets = &self.sockets;
+        self.unsent.retain(|place| !sockets[*place].flush());
     }
 
     fn came(&mut self, came: Came<About>) {
@@ -275,25 +225,15 @@ impl Storm {
                 self.outcome.broken += 1;
                 self.again(about);
             }
-            Came::Answer(about, status, body) => {
+            Came::Answer(about, status, body, at) => {
                 self.outcome.answered += 1;
-                let took = self.begun.elapsed().saturating_sub(about.intended);
-                let name = about.step.name();
-                *self.outcome.answers.entry(format!("{name} {status}")).or_default() += 1;
-                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-                if let Some(histogram) = self.latency(name) {
-                    histogram.saturating_record(micros);
-                }
+                let took = at.duration_since(self.begun).saturating_sub(about.intended);
+                let place = about.step.place();
+                *self.counts.entry((place, status)).or_default() += 1;
+                self.latencies[place].saturating_record(u64::try_from(took.as_micros()).unwrap_or(LONGEST_US));
                 self.answered(about, status, &body);
             }
         }
-    }
-
-    fn latency(&mut self, name: &'static str) -> Option<&mut Histogram<u64>> {
-        if !self.latencies.contains_key(name) {
-            self.latencies.insert(name, Histogram::new_with_max(600_000_000, 3).ok()?);
-        }
-        self.latencies.get_mut(name)
     }
 
     fn answered(&mut self, about: About, status: u16, body: &[u8]) {
@@ -301,7 +241,7 @@ impl Storm {
             (Step::Reserve | Step::Poll, 201) => self.holds(about, body),
             (Step::Reserve | Step::Poll, 202) => {
                 let request = text(body, "request_id");
-                self.again(About { step: Step::Poll, reservation: request, ..about });
+                self.again(About { step: Step::Poll, named: request, ..about });
             }
             (Step::Pay { .. }, 200) => {
                 // A late payment buys a fresh unit: the order is another reservation than was paid for.
@@ -313,7 +253,7 @@ impl Storm {
                 let now = self.begun.elapsed();
                 self.at(now + PAUSE, About { step: Step::Pay { method: "pm_ok" }, ..about });
             }
-            (Step::Cancel, 200) => self.told(&about.reservation, "CANCELLED"),
+            (Step::Cancel, 200) => self.told(&about.named, "CANCELLED"),
             // Shed: a client that is told to try again does so, a few times; a shopper who reserves looks elsewhere.
             (Step::Poll | Step::Pay { .. } | Step::Cancel, 500..) if about.tries < 3 => self.again(about),
             _ => {}
@@ -337,7 +277,7 @@ impl Storm {
             _ if toss < people.pay + people.cancel => Step::Cancel,
             _ => return,
         };
-        self.at(at, About { step: next, tries: 0, reservation, ..about });
+        self.at(at, About { step: next, tries: 0, named: reservation, ..about });
     }
 
     fn told(&mut self, reservation: &str, status: &str) {
@@ -363,7 +303,8 @@ impl Storm {
         self.outcome.seconds = lasted.as_secs_f64();
         #[allow(clippy::cast_precision_loss)]
         let ms = |micros: u64| micros as f64 / 1_000.0;
-        for (name, histogram) in &self.latencies {
+        for (name, histogram) in Step::NAMES.iter().zip(&self.latencies).filter(|(_, histogram)| !histogram.is_empty())
+        {
             let value = |percentile| ms(histogram.value_at_percentile(percentile));
             let latency = Latency {
                 count: histogram.len(),
@@ -374,6 +315,10 @@ impl Storm {
             };
             self.outcome.latency.insert((*name).to_owned(), latency);
         }
+        let named =
+            |((place, status), count): (&(usize, u16), &u64)| (format!("{} {status}", Step::NAMES[*place]), *count);
+        self.outcome.answers = self.counts.iter().map(named).collect();
+        self.outcome.tried = self.tried.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect();
         for (reservation, (who, status)) in std::mem::take(&mut self.won) {
             let label = self.audience.all[who].kind.label().to_owned();
             *self.outcome.won.entry(label.clone()).or_default() += 1;
