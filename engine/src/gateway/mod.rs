@@ -1,8 +1,9 @@
 //! HTTP for shoppers, and the way into the log: one single-threaded runtime a gateway thread.
 //!
-//! In the order a request flows: [`connection`] (limits), [`lines`] (who is silent), [`socket`] (answers that leave together), [`routes`] (the one
-//! table), [`desk`] (what a thread works with), [`availability`], [`reserve`], [`reservations`], [`checkout`], [`problem`]
-//! (refusals), [`batch`] (the way into the log), [`gate`], [`late`], [`tally`], [`gauges`], [`openapi`].
+//! In the order a request flows: [`connection`] (limits), [`lines`] (who is silent), [`socket`] (answers that leave
+//! together), [`routes`] (the one table), [`desk`] (what a thread works with), [`availability`], [`reserve`],
+//! [`reservations`], [`checkout`], [`problem`] (refusals), [`batch`] (the way into the log), [`gate`], [`late`], [`tally`],
+//! [`gauges`], [`openapi`].
 
 pub mod availability;
 pub mod batch;
