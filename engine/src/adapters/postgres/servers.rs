@@ -96,7 +96,7 @@ impl Servers {
             match asked {
                 Ok((_, found)) if best.as_ref().is_some_and(|(_, best)| best.timeline >= found.timeline) => {}
                 Ok(found) => best = Some(found),
-                Err(error) => complaints.push(error.to_string()),
+                Err(LedgerError::Unavailable(why) | LedgerError::Damaged(why)) => complaints.push(why),
             }
         }
         match best {

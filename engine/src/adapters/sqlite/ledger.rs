@@ -35,10 +35,11 @@ impl SqliteLedger {
         let options = options(path, SqliteSynchronous::Normal);
         let making = options.clone().create_if_missing(true);
         let mut connection = SqliteConnection::connect_with(&making).await.map_err(|error| unfit(&error))?;
-        sqlx::migrate!("../migrations/sqlite/ledger")
-            .run_direct(None, &mut connection, false)
-            .await
-            .map_err(|error| unfit(&error))?;
+        let tables = sqlx::migrate!("../migrations/sqlite/ledger");
+        if tables.run_direct(None, &mut connection, false).await.is_err() {
+            // Another process that opened it first, too, may have made them meanwhile: then they are found.
+            tables.run_direct(None, &mut connection, false).await.map_err(|error| unfit(&error))?;
+        }
         let mode = sqlx::query("pragma synchronous").fetch_one(&mut connection).await.map_err(|error| unfit(&error))?;
         if mode.try_get::<i64, _>(0).map_err(|error| unfit(&error))? != 1 {
             return Err(unfit(&"synchronous is not 1 (normal)"));

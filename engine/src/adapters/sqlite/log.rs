@@ -158,11 +158,12 @@ async fn append_all(
         match insert(&mut connection, end, timestamp, &waiting).await {
             Ok(()) => {
                 remember(&recent, end, timestamp, &waiting);
+                // Whoever hears of an append finds it.
+                told.send_replace(end + waiting.len() as u64);
                 for append in waiting.drain(..) {
                     let _ = append.answer.send(Ok(end));
                     end += 1;
                 }
-                told.send_replace(end);
             }
             Err(error) => {
                 // Whether the transaction got through is only known after a fresh start.
