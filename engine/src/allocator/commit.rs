@@ -35,6 +35,15 @@ pub async fn resolve(ledger: &dyn Ledger, batch: &LedgerBatch) -> Attempt {
     judge(batch, ledger.resolve(batch).await)
 }
 
+/// The next attempt, after one that did not settle it: never sent again before it is resolved.
+pub async fn go_on(ledger: &dyn Ledger, batch: &LedgerBatch, last: &Attempt) -> Attempt {
+    match last {
+        Attempt::Unknown(_) => resolve(ledger, batch).await,
+        Attempt::Again | Attempt::Mismatch(_) => send(ledger, batch).await,
+        Attempt::Committed | Attempt::Fenced(_) | Attempt::Damaged(_) => last.clone(),
+    }
+}
+
 fn judge(batch: &LedgerBatch, end: Result<CommitEnd, LedgerError>) -> Attempt {
     match end {
         Ok(CommitEnd::Committed) => Attempt::Committed,

@@ -254,7 +254,8 @@ impl Gauges {
         self.log_end.fetch_max(offset + 1, Relaxed);
     }
 
-    pub(crate) fn stand(&self, epoch: u64, generation: u32, next_offset: u64, digest: u64, chain: [u8; 32]) {
+    /// Where the ledger's row stands now.
+    pub fn stand(&self, epoch: u64, generation: u32, next_offset: u64, digest: u64, chain: [u8; 32]) {
         self.epoch.store(epoch, Relaxed);
         if self.generation.swap(generation, Relaxed) != generation {
             self.log_end.store(next_offset, Relaxed);
@@ -277,13 +278,15 @@ impl Gauges {
         self.reopens_at.store(reopens_at, Relaxed);
     }
 
-    pub(crate) fn reading(&self, through: u64, waiting_commands: u64, oldest: Option<i64>) {
+    /// What was read and not committed: up to `through`, so many commands, the oldest of this time (Unix ms).
+    pub fn reading(&self, through: u64, waiting_commands: u64, oldest: Option<i64>) {
         self.read_through.store(through, Relaxed);
         self.read_waiting.store(waiting_commands, Relaxed);
         self.oldest_waiting.store(oldest.unwrap_or_default(), Relaxed);
     }
 
-    pub(crate) fn count_batch(&self, records: u64, commands: u64) {
+    /// A batch was committed.
+    pub fn count_batch(&self, records: u64, commands: u64) {
         self.batches.fetch_add(1, Relaxed);
         self.records.fetch_add(records, Relaxed);
         self.commands.fetch_add(commands, Relaxed);

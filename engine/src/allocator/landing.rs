@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::commit::{Attempt, COMMIT_WITHIN, resolve, send};
+use super::commit::{Attempt, COMMIT_WITHIN, go_on, send};
 use super::failpoint::{Point, reach};
 use super::gauges::Gauges;
 use super::service::{Ports, WriterError};
@@ -34,32 +34,28 @@ async fn bring(ports: &Ports, gauges: &Gauges, batch: &LedgerBatch) -> Result<()
     let mut doubt = Doubt::default();
     let mut attempt = within(send(&*ports.ledger, batch)).await;
     loop {
-        attempt = match attempt {
+        match &attempt {
             Attempt::Committed => {
                 reach(Point::AfterCommit);
                 gauges.stop(None);
                 return Ok(());
             }
-            Attempt::Again => {
-                sleep(PAUSE).await;
-                within(send(&*ports.ledger, batch)).await
-            }
+            Attempt::Again => sleep(PAUSE).await,
             Attempt::Unknown(why) => {
                 doubt.show(ports, gauges, batch, why);
                 sleep(PAUSE).await;
-                within(resolve(&*ports.ledger, batch)).await
             }
             Attempt::Mismatch(what) => {
                 stop(ports, gauges, &format!("the ledger is not as this writer left it: {what}")).await;
                 sleep(LOOK_AGAIN).await;
-                within(send(&*ports.ledger, batch)).await
             }
             Attempt::Fenced(row) => {
                 tracing::error!(?row, "the ledger is another writer's");
                 return Err(WriterError::Fenced { mine: batch.epoch });
             }
-            Attempt::Damaged(what) => return Err(WriterError::Ledger(what)),
+            Attempt::Damaged(what) => return Err(WriterError::Ledger(what.clone())),
         }
+        attempt = within(go_on(&*ports.ledger, batch, &attempt)).await;
     }
 }
 
@@ -73,13 +69,13 @@ struct Doubt {
 
 impl Doubt {
     /// Shows why, so that gateways take nothing more; says each reason once; pages once when it lasts.
-    fn show(&mut self, ports: &Ports, gauges: &Gauges, batch: &LedgerBatch, why: String) {
+    fn show(&mut self, ports: &Ports, gauges: &Gauges, batch: &LedgerBatch, why: &str) {
         let now = ports.clock.monotonic();
         let since = *self.since.get_or_insert(now);
         if self.said != why {
             tracing::warn!(why, next_offset = batch.next_offset, "a commit's end is unknown; resolving it");
-            gauges.unconfirmed.store(Some(Arc::new(why.clone())));
-            self.said = why;
+            gauges.unconfirmed.store(Some(Arc::new(why.to_owned())));
+            self.said = why.to_owned();
         }
         if !self.paged && now.saturating_sub(since) >= PAGE_AFTER {
             let text = format!("The ledger confirms no commits, nothing more is reserved: {}", self.said);

@@ -15,7 +15,7 @@ use crate::record::{Batch, BatchId, Define, Entry, Record, decode, encode};
 /// A writer whose beat stands still for this long is gone.
 pub const STILL: Duration = Duration::from_millis(1_500);
 /// How often the beat is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+pub const LOOK: Duration = Duration::from_millis(100);
 /// Records in one read while looking for takeovers.
 const READ_RECORDS: usize = 2_048;
 /// How long a read waits for records that the log's end says are there.
@@ -37,28 +37,57 @@ pub struct Claim {
     pub boot: u64,
 }
 
+/// Watches another writer's row until it has stood still for [`STILL`] of this process's own clock. Pure.
+#[derive(Debug)]
+pub struct Stillness {
+    row: Checkpoint,
+    since: Duration,
+}
+
+impl Stillness {
+    /// The row as first seen, at `now`.
+    #[must_use]
+    pub const fn new(row: Checkpoint, now: Duration) -> Self {
+        Self { row, since: now }
+    }
+
+    /// The row as seen at `now`; whether nobody writes any more.
+    pub fn look(&mut self, row: Checkpoint, now: Duration) -> bool {
+        if (row.epoch, row.beat, row.next_offset) != (self.row.epoch, self.row.beat, self.row.next_offset) {
+            self.since = now;
+        }
+        self.row = row;
+        self.free() || now.saturating_sub(self.since) >= STILL
+    }
+
+    /// Whether the row names no writer: nobody's beat is to be waited for.
+    #[must_use]
+    pub fn free(&self) -> bool {
+        self.row.epoch == 0 || self.row.writer.is_nil()
+    }
+
+    /// The row as last seen.
+    #[must_use]
+    pub fn into_row(self) -> Checkpoint {
+        self.row
+    }
+}
+
 /// Waits until no other writer lives and answers the row. `alone` says that an exclusive lock proves it already.
 ///
 /// # Errors
 /// The ledger's.
 pub async fn wait_for_still(ledger: &dyn Ledger, clock: &dyn Clock, alone: bool) -> Result<Checkpoint, RebuildError> {
-    let mut row = ledger.checkpoint().await?;
-    if alone || row.epoch == 0 || row.writer.is_nil() {
-        return Ok(row);
+    let mut stillness = Stillness::new(ledger.checkpoint().await?, clock.monotonic());
+    if alone || stillness.free() {
+        return Ok(stillness.into_row());
     }
-    let mut since = clock.monotonic();
-    while clock.monotonic().saturating_sub(since) < STILL {
+    loop {
         tokio::time::sleep(LOOK).await;
-        let now = ledger.checkpoint().await?;
-        if now.writer.is_nil() {
-            return Ok(now);
+        if stillness.look(ledger.checkpoint().await?, clock.monotonic()) {
+            return Ok(stillness.into_row());
         }
-        if (now.epoch, now.beat, now.next_offset) != (row.epoch, row.beat, row.next_offset) {
-            since = clock.monotonic();
-        }
-        row = now;
     }
-    Ok(row)
 }
 
 /// Takes the ledger over from the row that was seen, rebuilds and appends the takeover record. None: another was
@@ -101,7 +130,7 @@ async fn announce(log: &dyn Log, me: Identity) -> Result<(), RebuildError> {
 }
 
 /// The numbers of a writer's own batches begin above those that a takeover may have used.
-pub(super) const FIRST_TICK: u64 = APPENDS + 1;
+pub const FIRST_TICK: u64 = APPENDS + 1;
 
 /// A record of the writer itself.
 #[must_use]

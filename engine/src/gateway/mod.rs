@@ -3,22 +3,28 @@
 //! In the order a request flows: [`connection`] (limits), [`lines`] (who is silent), [`socket`] (answers that leave
 //! together), [`routes`] (the one table), [`desk`] (what a thread works with), [`availability`], [`reserve`],
 //! [`reservations`], [`checkout`], [`problem`] (refusals), [`batch`] (the way into the log), [`gate`], [`late`], [`tally`],
-//! [`gauges`], [`openapi`].
+//! [`gauges`], [`openapi`]. What these decide is apart from how they wait, so that the simulator drives it
+//! too: [`flag`], [`lookup`], [`paying`], [`sent`], [`shedding`].
 
 pub mod availability;
 pub mod batch;
 pub mod checkout;
 pub mod connection;
 pub mod desk;
+pub mod flag;
 pub mod gate;
 pub mod gauges;
 pub mod late;
 pub mod lines;
+pub mod lookup;
 pub mod openapi;
+pub mod paying;
 pub mod problem;
 pub mod reservations;
 pub mod reserve;
 pub mod routes;
+pub mod sent;
+pub mod shedding;
 pub mod socket;
 pub mod tally;
 

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use flashsale_core::{Command, HoldNumber, HoldStatus, Outcome, RequestKey};
 use hyper::{HeaderMap, StatusCode};
 
-use super::desk::Desk;
+use super::desk::{Desk, Shared};
 use super::late::Decision;
+use super::lookup::{Found, find};
 use super::problem::{Answer, json, problem, refused};
 use super::reserve::{again, pending, retry_after};
 use crate::id::unhex16;
@@ -22,28 +23,24 @@ pub async fn request(desk: &Rc<Desk>, headers: &HeaderMap, id: &str) -> Answer {
         Err(answer) => return answer,
     };
     let Some(request) = unhex16(id).map(RequestKey) else { return no_request() };
-    if let Some(hold) = desk.shared.board.granted(request) {
-        return match card(desk, hold).await {
+    let Shared { board, late, history, .. } = &desk.shared;
+    let found = find(board, late, &**history, request).await;
+    if matches!(found, Ok(Found::Row(_) | Found::NoRow) | Err(_)) {
+        count_ledger_read(desk);
+    }
+    match found {
+        Ok(Found::Granted(hold)) => match card(desk, hold).await {
             Some(card) if may_read(&caller, card) => again(desk, request, hold, card),
             _ => no_request(),
-        };
-    }
-    match desk.shared.late.get(request) {
-        Some((subject, _)) if !caller.server && subject != caller.subject => no_request(),
-        Some((_, Decision::Pending)) => pending(request),
-        Some((_, Decision::Refused(refusal))) => refused(refusal, retry_after(desk, 0, refusal, request)),
-        // A fresh board knows every grant: what it does not know was not granted, and a stranger's guesses cost no query.
-        Some((_, Decision::Lost)) | None if desk.shared.board.fresh() => no_request(),
-        Some((_, Decision::Lost)) | None => {
-            desk.gauges.ledger_reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            match desk.shared.history.request(request).await {
-                Ok(Some(row)) if caller.server || row.view.subject == caller.subject => {
-                    again(desk, request, row.view.hold, of_row(&row.view))
-                }
-                Ok(_) => no_request(),
-                Err(error) => problem("overloaded", &error.to_string(), Some(1)),
-            }
+        },
+        Ok(Found::Row(row)) if may_read(&caller, of_row(&row.view)) => {
+            again(desk, request, row.view.hold, of_row(&row.view))
         }
+        Ok(Found::Late(subject, _)) if !caller.server && subject != caller.subject => no_request(),
+        Ok(Found::Late(_, Decision::Pending)) => pending(request),
+        Ok(Found::Late(_, Decision::Refused(refusal))) => refused(refusal, retry_after(desk, 0, refusal, request)),
+        Ok(Found::Late(_, Decision::Lost) | Found::Row(_) | Found::Nothing | Found::NoRow) => no_request(),
+        Err(error) => problem("overloaded", &error.to_string(), Some(1)),
     }
 }
 
@@ -116,8 +113,12 @@ async fn card(desk: &Desk, hold: HoldNumber) -> Option<HoldCard> {
     if let Some(card) = desk.shared.board.hold(hold) {
         return Some(card);
     }
-    desk.gauges.ledger_reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    count_ledger_read(desk);
     desk.shared.history.hold(hold).await.ok().flatten().map(|row| of_row(&row.view))
+}
+
+fn count_ledger_read(desk: &Desk) {
+    desk.gauges.ledger_reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 }
 
 fn of_row(view: &flashsale_core::HoldView) -> HoldCard {

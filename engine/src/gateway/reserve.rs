@@ -3,13 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use flashsale_core::{Command, HoldNumber, HoldStatus, ItemIndex, ItemStatus, Outcome, Phase, Refusal, RequestKey};
+use flashsale_core::{Command, HoldNumber, HoldStatus, ItemIndex, Outcome, Refusal, RequestKey};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::availability::unknown;
 use super::desk::Desk;
+use super::flag::{Known, known};
 use super::late::Decision;
 use super::problem::{Answer, json, problem, refused};
 use crate::publisher::board::HoldCard;
@@ -52,33 +53,13 @@ pub async fn reserve(desk: &Rc<Desk>, headers: &HeaderMap, sku: &str, body: &[u8
         Ok(request) => request,
         Err(answer) => return answer,
     };
-    // A grant is known before any flag of the same position: who was granted never hears "sold out".
-    if chosen && let Some(hold) = desk.shared.board.granted(request) {
-        return replayed(desk, request, hold, item);
-    }
-    if let Some(refusal) = flag(desk, item, wait) {
-        desk.tally.count(item, refusal);
-        return refused(refusal, retry_after(desk, item, refusal, request));
-    }
-    decide(desk, caller, request, item, wait).await
-}
-
-/// What a fresh flag already says: only ever a refusal.
-fn flag(desk: &Desk, item: ItemIndex, wait: bool) -> Option<Refusal> {
-    let board = &desk.shared.board;
-    if !board.fresh() {
-        return None;
-    }
-    match board.phase() {
-        Phase::Upcoming => return Some(Refusal::NotOpen),
-        Phase::Halted => return Some(Refusal::Halted),
-        Phase::Closed => return Some(Refusal::Closed),
-        Phase::Live => {}
-    }
-    match board.page(item)?.item.status {
-        ItemStatus::SoldOut => Some(Refusal::SoldOut),
-        ItemStatus::AllHeld if !wait => Some(Refusal::AllHeld),
-        _ => None,
+    match known(&desk.shared.board, chosen.then_some(request), item, wait) {
+        Some(Known::Granted(hold)) => replayed(desk, request, hold, item),
+        Some(Known::Refused(refusal)) => {
+            desk.tally.count(item, refusal);
+            refused(refusal, retry_after(desk, item, refusal, request))
+        }
+        None => decide(desk, caller, request, item, wait).await,
     }
 }
 

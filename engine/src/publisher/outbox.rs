@@ -230,6 +230,16 @@ impl Outbox {
         }
     }
 
+    /// What a crash left below `left`, then what was committed since, then the mark.
+    ///
+    /// # Errors
+    /// As its parts; to be called again with the same, which then begins where it is.
+    pub async fn turn(&mut self, left: u64, waiting: &VecDeque<Arc<Committed>>) -> Result<(), OutboxError> {
+        self.catch_up(left).await?;
+        self.publish(waiting).await?;
+        self.mark().await
+    }
+
     /// Lets the ledger know how far it is.
     ///
     /// # Errors
@@ -266,7 +276,7 @@ pub async fn run(
             waiting.push_back(batch);
         }
         let more = waiting.len() == QUEUE_BATCHES;
-        match step(&mut outbox, left, &waiting).await {
+        match outbox.turn(left, &waiting).await {
             Ok(()) => {
                 (failures, left) = (0, 0);
                 waiting.clear();
@@ -292,10 +302,4 @@ pub async fn run(
             () = stop.cancelled() => {}
         }
     }
-}
-
-async fn step(outbox: &mut Outbox, left: u64, waiting: &VecDeque<Arc<Committed>>) -> Result<(), OutboxError> {
-    outbox.catch_up(left).await?;
-    outbox.publish(waiting).await?;
-    outbox.mark().await
 }
