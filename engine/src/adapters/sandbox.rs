@@ -15,6 +15,9 @@ use crate::ports::{Amount, PaymentError, Payments, ProviderState};
 /// What `pm_slow_5s` takes.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// The amount of a payment that was voided before it was authorized.
+const NOTHING: Amount = Amount { minor: 0, currency: *b"XXX" };
+
 /// The methods it knows: [`authorize`](Payments::authorize) refuses others.
 pub const METHODS: [&str; 8] = [
     "pm_ok",
@@ -149,6 +152,10 @@ impl Payments for Sandbox {
                 self.go_to(key, ProviderState::Voided).await
             }
             (ProviderState::Captured, _) => Err(PaymentError::Refused("captured money is refunded".to_owned())),
+            (ProviderState::Unknown, _) => {
+                self.record(key, NOTHING, "", &ProviderState::Voided).await?;
+                self.state(key).await.map(|(state, _)| state)
+            }
             (state, _) => Ok(state),
         }
     }

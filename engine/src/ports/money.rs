@@ -47,11 +47,12 @@ pub enum PaymentError {
 /// The payment provider. Every call is idempotent by the payment's key.
 #[async_trait]
 pub trait Payments: Send + Sync {
-    /// Holds the money.
+    /// Holds the money. The first answer under a key is the only one, whatever it was.
     async fn authorize(&self, key: PaymentKey, amount: Amount, method: &str) -> Result<ProviderState, PaymentError>;
     /// Takes the held money.
     async fn capture(&self, key: PaymentKey) -> Result<ProviderState, PaymentError>;
-    /// Lets the held money go.
+    /// Lets the held money go. A payment that it has never heard of is voided too: asked to authorize it later, by a
+    /// question that was long on its way, it answers [`ProviderState::Voided`] and holds nothing.
     async fn void(&self, key: PaymentKey) -> Result<ProviderState, PaymentError>;
     /// Gives captured money back; `refund` is the idempotency key.
     async fn refund(&self, key: PaymentKey, refund: &str) -> Result<ProviderState, PaymentError>;

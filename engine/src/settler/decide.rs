@@ -17,11 +17,11 @@ pub enum Action {
     Captured,
     /// Append `capture_failed`: there is nothing to capture.
     CaptureFailed,
-    /// Ask the provider to void.
+    /// Ask the provider to void, also what it has not heard of yet.
     Void,
     /// Ask the provider to give captured money back.
     GiveBack,
-    /// Append `voided`: no money is held.
+    /// Append `voided`: no money is held, and none ever will be.
     Voided,
 }
 
@@ -34,8 +34,9 @@ pub fn decide(state: PaymentState, known: &ProviderState, live: bool) -> Action 
         (PaymentState::Started, Authorized | Captured) => Action::Confirm,
         // The shopper may still come back from the bank, or the gateway may still ask the provider.
         (PaymentState::Started, RequiresAction(_) | Unknown) if live => Action::Wait,
-        (PaymentState::Started | PaymentState::ToVoid, RequiresAction(_)) => Action::Void,
-        (PaymentState::Started | PaymentState::ToVoid, Declined(_) | Voided | Refunded | Unknown) => Action::Voided,
+        // Unknown: a question may still be on its way to the provider. Voided there first, it comes to nothing.
+        (PaymentState::Started | PaymentState::ToVoid, RequiresAction(_) | Unknown) => Action::Void,
+        (PaymentState::Started | PaymentState::ToVoid, Declined(_) | Voided | Refunded) => Action::Voided,
         (PaymentState::ToVoid, Authorized) => Action::Void,
         (PaymentState::ToVoid, Captured) => Action::GiveBack,
         (PaymentState::Confirmed, Authorized) => Action::Capture,
@@ -60,7 +61,7 @@ mod tests {
             started   requires_action live   wait
             started   requires_action over   void
             started   unknown         live   wait
-            started   unknown         over   voided
+            started   unknown         over   void
             started   declined        live   voided
             started   voided          live   voided
             confirmed authorized      over   capture
@@ -73,7 +74,7 @@ mod tests {
             to_void   captured        over   give_back
             to_void   refunded        over   voided
             to_void   voided          over   voided
-            to_void   unknown         over   voided
+            to_void   unknown         over   void
             captured  captured        over   wait
             voided    authorized      over   wait
         ";
