@@ -1,7 +1,7 @@
 //! What the writer shows of itself: counters and histograms that it writes and telemetry reads. Writing costs a few
 //! nanoseconds; nothing here decides anything.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -146,8 +146,8 @@ pub struct Gauges {
     /// In a process that is not the writer: when the last decision came (Unix ms; 0: it is the writer), and its age then.
     heard_at: AtomicI64,
     heard_age: AtomicI64,
-    /// Decisions up to here were told before: nothing is taken in before they have been made again.
-    reopens_at: AtomicU64,
+    /// This process has the writer, which has not committed its own takeover yet.
+    opening: AtomicBool,
     /// Commands and records committed since the start: their ratio estimates what unread records hold.
     commands: AtomicU64,
     records: AtomicU64,
@@ -193,11 +193,17 @@ impl Gauges {
         }
     }
 
-    /// Whether a writer has taken the log over. Before that nothing may be appended: a log's first record defines the
-    /// sale, and only the writer appends it.
+    /// Whether a writer has taken the log over and, where it is this process's, has committed its own takeover. Before
+    /// that nothing may be appended: a log's first record defines the sale, and all that earlier writers told lies before
+    /// that takeover and is decided again first.
     #[must_use]
     pub fn seated(&self) -> bool {
-        self.epoch.load(Relaxed) > 0 && self.next_offset.load(Relaxed) >= self.reopens_at.load(Relaxed)
+        self.epoch.load(Relaxed) > 0 && !self.opening.load(Relaxed)
+    }
+
+    /// The writer has committed its own takeover.
+    pub fn seat(&self) {
+        self.opening.store(false, Relaxed);
     }
 
     /// Commands appended and not decided: those read are counted, those not read yet are estimated by the mean
@@ -272,10 +278,10 @@ impl Gauges {
         self.heard_age.store(age, Relaxed);
     }
 
-    /// This process has the writer: it knows the queue itself, and takes nothing in before `reopens_at` is passed.
-    pub(crate) fn lead(&self, reopens_at: u64) {
+    /// This process has the writer: it knows the queue itself, and takes nothing in before [`Gauges::seat`].
+    pub fn lead(&self) {
         self.heard_at.store(0, Relaxed);
-        self.reopens_at.store(reopens_at, Relaxed);
+        self.opening.store(true, Relaxed);
     }
 
     /// What was read and not committed: up to `through`, so many commands, the oldest of this time (Unix ms).

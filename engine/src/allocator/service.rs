@@ -119,7 +119,7 @@ impl Service {
     pub async fn run(self) -> Result<(), WriterError> {
         let Some((allocator, row)) = self.seat().await? else { return Ok(()) };
         tracing::info!(epoch = row.epoch, next_offset = row.next_offset, "this is the writer now");
-        self.gauges.lead(allocator.told_through());
+        self.gauges.lead();
         self.gauges.stand(row.epoch, row.generation, row.next_offset, row.digest, row.chain);
         self.gauges.published(row.published_through);
         self.publisher.begin(allocator.state(), &row);

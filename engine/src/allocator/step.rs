@@ -97,6 +97,8 @@ pub struct Prepared {
     pub size: Waiting,
     /// The records themselves.
     pub records: Vec<LogRecord>,
+    /// Whether this writer's own takeover is in it or before it.
+    pub leads: bool,
 }
 
 impl Allocator {
@@ -114,12 +116,6 @@ impl Allocator {
     pub fn held_to(mut self, told: BTreeMap<u64, u64>) -> Self {
         self.told = told;
         self
-    }
-
-    /// The offset after the last record whose decision was told before; 0: none beyond the ledger's row was.
-    #[must_use]
-    pub fn told_through(&self) -> u64 {
-        self.told.last_key_value().map_or(0, |(offset, _)| *offset)
     }
 
     /// Who this writer is.
@@ -275,7 +271,8 @@ impl Allocator {
             committed: Bytes::from(encode(&committed).map_err(|error| StepError::Violated(error.to_string()))?),
         };
         let sale = (picture || open.picture).then(|| Arc::new(SaleView::of(state)));
-        Ok(Some(Prepared { batch: Arc::new(batch), committed: Arc::new(committed), sale, size, records: open.records }))
+        let (batch, committed, leads) = (Arc::new(batch), Arc::new(committed), self.leads());
+        Ok(Some(Prepared { batch, committed, sale, size, records: open.records, leads }))
     }
 
     /// A takeover by someone else above this writer's epoch outranks it; at the same epoch (two ledgers after a

@@ -1,6 +1,6 @@
 //! What was told before. A ledger that lost its tail stands below decisions that shoppers have heard of already; the log
-//! still has their records, so they are decided again. Every digest on the way must be the one that was told, and nothing
-//! reopens before the last of them is passed.
+//! still has their records, so they are decided again. Every digest on the way must be the one that was told. All of them
+//! lie before this writer's own takeover, and nothing reopens before that is committed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

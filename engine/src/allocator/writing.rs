@@ -201,8 +201,11 @@ impl Writing {
     fn tell_of(&mut self, flight: InFlight) {
         let (publisher, gauges) = (Arc::clone(&self.service.publisher), Arc::clone(&self.service.gauges));
         let committed_at = self.now();
-        let InFlight { prepared: Prepared { batch, committed, sale, size, records }, begun, sent, .. } = flight;
+        let InFlight { prepared: Prepared { batch, committed, sale, size, records, leads }, begun, sent, .. } = flight;
         publisher.answer(&committed);
+        if leads {
+            publisher.lead();
+        }
         let told_at = self.now();
         reach(Point::AfterReply);
         publisher.follow_up(&committed);

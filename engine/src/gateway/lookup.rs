@@ -9,6 +9,8 @@ use crate::publisher::board::Board;
 /// Where a request stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
+    /// Nobody can say yet: what earlier writers told may still be missing here.
+    Starting,
     /// Granted, or a place in the waitlist: on the board.
     Granted(HoldNumber),
     /// The same, by a row: the board does not hold it.
@@ -33,6 +35,9 @@ pub async fn find(
 ) -> Result<Found, LedgerError> {
     if let Some(hold) = board.granted(request) {
         return Ok(Found::Granted(hold));
+    }
+    if !board.leads() {
+        return Ok(Found::Starting);
     }
     match late.get(request) {
         Some((subject, decision @ (Decision::Pending | Decision::Refused(_)))) => Ok(Found::Late(subject, decision)),

@@ -10,6 +10,7 @@ use super::late::Decision;
 use super::lookup::{Found, find};
 use super::problem::{Answer, json, problem, refused};
 use super::reserve::{again, pending, retry_after};
+use super::shedding::STARTING;
 use crate::id::unhex16;
 use crate::publisher::board::HoldCard;
 use crate::record::Entry;
@@ -40,6 +41,7 @@ pub async fn request(desk: &Rc<Desk>, headers: &HeaderMap, id: &str) -> Answer {
         Ok(Found::Late(_, Decision::Pending)) => pending(request),
         Ok(Found::Late(_, Decision::Refused(refusal))) => refused(refusal, retry_after(desk, 0, refusal, request)),
         Ok(Found::Late(_, Decision::Lost) | Found::Row(_) | Found::Nothing | Found::NoRow) => no_request(),
+        Ok(Found::Starting) => problem("overloaded", STARTING, Some(1)),
         Err(error) => problem("overloaded", &error.to_string(), Some(1)),
     }
 }
@@ -87,6 +89,7 @@ pub async fn mine(desk: &Rc<Desk>, headers: &HeaderMap, id: &str) -> Result<(Cal
     let hold = desk.hold(id)?;
     match card(desk, hold).await.filter(|card| may_read(&caller, *card)) {
         Some(card) => Ok((caller, hold, card)),
+        None if !desk.shared.board.leads() => Err(problem("overloaded", STARTING, Some(1))),
         None => Err(problem("not_found", "no such reservation", None)),
     }
 }

@@ -21,6 +21,9 @@ pub trait Follow: Send + Sync {
     fn load(&self, rows: &LedgerRows, generation: u32, next_offset: u64);
     /// The next committed batch. May repeat one; never leaves one out after [`Follow::begin`].
     fn apply(&self, committed: &Committed);
+    /// The writer's own takeover is committed: every earlier writer's decisions lie before it, so that all that anybody
+    /// was told has been applied. Only from now on may a "no" be read from the picture.
+    fn lead(&self);
 }
 
 /// Follows nothing: for tools and tests without gateways.
@@ -28,6 +31,7 @@ impl Follow for () {
     fn begin(&self, _state: &State, _generation: u32, _next_offset: u64) {}
     fn load(&self, _rows: &LedgerRows, _generation: u32, _next_offset: u64) {}
     fn apply(&self, _committed: &Committed) {}
+    fn lead(&self) {}
 }
 
 /// The feed.
@@ -86,6 +90,12 @@ impl Answers {
             self.tell_waiters(&mut hall, committed);
         }
         !hall.leads
+    }
+
+    /// The writer's own takeover is committed and told.
+    pub fn lead(&self) {
+        self.board.lead();
+        self.gauges.seat();
     }
 
     /// Tells a committed batch: whoever is answered finds the board at least as new as its answer.

@@ -1,7 +1,7 @@
 //! The board: what committed decisions say, in memory, for every gateway thread to read without a lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
@@ -52,6 +52,7 @@ pub struct Board {
     phase: AtomicU8,
     opens_at: AtomicI64,
     through: AtomicU64,
+    leads: AtomicBool,
     pictured: AtomicI64,
     clock: Arc<dyn Clock>,
 }
@@ -77,6 +78,7 @@ impl Board {
             phase: AtomicU8::new(Phase::Upcoming as u8),
             opens_at: AtomicI64::new(frozen.opens_at.map_or(i64::MIN, jiff::Timestamp::as_millisecond)),
             through: AtomicU64::new(0),
+            leads: AtomicBool::new(false),
             pictured: AtomicI64::new(i64::MIN),
             clock,
         }
@@ -107,10 +109,18 @@ impl Board {
         self.pages.iter().map(|page| page.load().item).collect()
     }
 
-    /// Whether the pages and the phase may be used to refuse: a picture of every item came within [`FRESH_MS`].
+    /// Whether all that anybody was told is on the board: see [`Follow::lead`]. A ledger that was promoted may lack the
+    /// last of it until the log has been folded again.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.leads.load(Relaxed)
+    }
+
+    /// Whether the pages and the phase may be used to refuse: nothing that was told is missing, and a picture of every
+    /// item came within [`FRESH_MS`].
     #[must_use]
     pub fn fresh(&self) -> bool {
-        self.now_ms().saturating_sub(self.pictured.load(Relaxed)) < FRESH_MS
+        self.leads() && self.now_ms().saturating_sub(self.pictured.load(Relaxed)) < FRESH_MS
     }
 
     /// The sale's phase.
@@ -190,7 +200,12 @@ impl Board {
 }
 
 impl Follow for Board {
+    fn lead(&self) {
+        self.leads.store(true, Relaxed);
+    }
+
     fn begin(&self, state: &State, generation: u32, next_offset: u64) {
+        self.leads.store(false, Relaxed);
         let as_of = self.clock.now();
         let holds = self.holds.pin();
         for hold in state.holds() {
@@ -218,6 +233,7 @@ impl Follow for Board {
             self.put_item(generation, next_offset, self.clock.now(), *item);
         }
         self.through.store(next_offset, Relaxed);
+        self.leads.store(true, Relaxed);
     }
 
     fn apply(&self, committed: &Committed) {

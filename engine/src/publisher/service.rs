@@ -114,6 +114,11 @@ impl Publisher {
         self.answers.tell(committed);
     }
 
+    /// The writer's own takeover is committed and told: gateways open.
+    pub fn lead(&self) {
+        self.answers.lead();
+    }
+
     /// Hands it to cache, decisions and events. A full queue leaves it out: an outbox reads it from the audit rows.
     pub fn follow_up(&self, committed: &Arc<Committed>) {
         self.cache.offer(committed, self.clock.monotonic());
