@@ -1,7 +1,7 @@
 # The test command is `make test`; everything it needs beyond Rust and a C compiler it brings itself.
 CARGO ?= cargo
 
-.PHONY: test lint servers bench
+.PHONY: test lint servers simulate bench
 
 test: lint servers
 	$(CARGO) test --workspace --no-fail-fast
@@ -14,6 +14,11 @@ lint:
 # cannot be done, tests on real servers say that they are skipped; with CI set it is an error.
 servers:
 	$(CARGO) run --quiet -- doctor --servers --fix --yes || test -z "$$CI"
+
+# Small sales in which everything goes wrong that can; SEEDS=a..b for others.
+SEEDS ?= 0..10000
+simulate:
+	$(CARGO) run --release -p flashsale-engine --bin simulate -- --seeds $(SEEDS)
 
 # Measured on this machine, side by side with peers, reported as ratios. Each benchmark keeps its rows; the last shows all.
 bench:

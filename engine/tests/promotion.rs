@@ -42,6 +42,8 @@ async fn who_was_granted_by_the_last_writer_never_hears_no_from_the_next() {
     let (gauges, late) = (Arc::new(Gauges::default()), Late::default());
     let board = Arc::new(Board::new(&frozen(), Arc::new(TestClock::new())));
     let answers = Answers::new(board.clone(), Arc::clone(&gauges));
+    gauges.lead();
+    gauges.stand(row.epoch, row.generation, row.next_offset, row.digest, row.chain);
     answers.begin(new.state().unwrap(), row.generation, row.next_offset);
 
     // All three are held as far as this ledger goes; it must not say so to shopper 4, nor that it knows no such request.

@@ -10,7 +10,7 @@
 //! - `apply`: one match. `clock` and `pace`: time. `reserve`: the line that grants. [`holds`]: beginning and ending them.
 //!   [`payment`]: what the sale knows of money. `phase`: what operators do.
 //! - [`recover`]: a state from the ledger's rows, for a log that lost its tail.
-//! - [`digest`], `invariants`: how anyone can tell that it is right.
+//! - [`digest`], `invariants`: how anyone can tell that it is right. [`switch`]: what shows that it would be noticed.
 
 mod apply;
 mod change;
@@ -31,6 +31,7 @@ pub mod recover;
 mod reserve;
 pub mod rules;
 mod state;
+pub mod switch;
 pub mod view;
 
 pub use command::{Command, HaltCause, HaltScope, HoldNumber, ItemIndex, PaymentNumber, Position, Refused};

@@ -6,6 +6,7 @@ use crate::command::{HoldNumber, PaymentNumber};
 use crate::key::{PaymentKey, SubjectKey};
 use crate::outcome::{Effect, HoldChange, Outcome, Refusal};
 use crate::state::State;
+use crate::switch::{Safeguard, stands};
 use crate::view::{HoldStatus, PaymentState, PaymentView, Phase, RefundState, RefundView};
 
 /// The most payment attempts on one hold.
@@ -92,6 +93,9 @@ impl State {
         let Some(known) = self.payment_by_key(key).filter(|known| known.hold == number) else {
             return Outcome::Refused(Refusal::NotFound);
         };
+        if status == HoldStatus::Confirmed && !stands(Safeguard::PaymentId) {
+            return Outcome::Confirmed { hold: number, replayed: true };
+        }
         if let (PaymentState::Confirmed | PaymentState::Captured, Some(hold)) = (known.state, known.bought) {
             return Outcome::Confirmed { hold, replayed: true };
         }

@@ -4,6 +4,7 @@ use crate::command::{HoldNumber, ItemIndex};
 use crate::key::{RequestKey, SubjectKey};
 use crate::outcome::{Effect, Outcome, Refusal};
 use crate::state::State;
+use crate::switch::{Safeguard, stands};
 use crate::view::{HoldStatus, Phase};
 
 impl State {
@@ -17,7 +18,7 @@ impl State {
         wait: bool,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        if let Some(hold) = self.requests.get(&request) {
+        if let Some(hold) = self.requests.get(&request).filter(|_| stands(Safeguard::RequestMemory)) {
             return self.replay(*hold, item);
         }
         match self.decide(subject, item, wait, effects) {
@@ -50,10 +51,11 @@ impl State {
             Phase::Closed => return Err(Refusal::Closed),
         }
         let numbers = self.items.get(usize::from(item)).ok_or(Refusal::NotFound)?;
-        if numbers.gone() {
+        let checked = stands(Safeguard::StockCheck);
+        if numbers.gone() && checked {
             return Err(Refusal::SoldOut);
         }
-        let full = numbers.available() == 0;
+        let full = numbers.available() == 0 && checked;
         if full && (!wait || numbers.waiting >= numbers.stock) {
             return Err(Refusal::AllHeld);
         }

@@ -5,10 +5,14 @@ pub mod consumers;
 pub mod engine;
 pub mod random;
 pub mod sale;
+/// One ledger in memory, for the stories here and for the simulator.
+#[path = "../../src/bin/simulate/tables.rs"]
+pub mod tables;
 
 pub use consumers::{MemoryCache, MemoryEvents, MemoryNotifier};
+pub use tables::Tables;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +21,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flashsale_core::{HoldNumber, PaymentView, RequestKey};
 use flashsale_engine::ports::*;
-use flashsale_engine::record::ItemNotice;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -126,17 +129,6 @@ pub enum Fault {
     Hangs,
 }
 
-#[derive(Default, Clone)]
-pub struct Tables {
-    pub row: Option<Checkpoint>,
-    pub items: BTreeMap<u16, ItemNotice>,
-    pub holds: BTreeMap<HoldNumber, HoldRow>,
-    pub payments: BTreeMap<u32, PaymentView>,
-    pub audit: Vec<AuditRow>,
-    pub snapshots: Vec<Snapshot>,
-    pub gate: Option<Gate>,
-}
-
 #[derive(Default)]
 pub struct MemoryLedger {
     pub tables: Mutex<Tables>,
@@ -161,19 +153,7 @@ impl MemoryLedger {
     }
 
     pub fn row(&self) -> Checkpoint {
-        self.tables.lock().unwrap().row.clone().unwrap_or_else(|| Checkpoint {
-            run: None,
-            epoch: 0,
-            writer: Uuid::nil(),
-            generation: 0,
-            next_offset: 0,
-            digest: 0,
-            chain: [0; 32],
-            log: Uuid::nil(),
-            last_record: [0; 32],
-            published_through: 0,
-            beat: 0,
-        })
+        self.tables.lock().unwrap().row()
     }
 
     /// All tables as they are: a standby that stays behind.
@@ -186,64 +166,11 @@ impl MemoryLedger {
     }
 
     pub fn change_row(&self, change: impl FnOnce(&mut Checkpoint)) {
-        let mut row = self.row();
-        change(&mut row);
-        self.tables.lock().unwrap().row = Some(row);
+        self.tables.lock().unwrap().change_row(change);
     }
 
     fn apply(&self, batch: &LedgerBatch) -> CommitEnd {
-        let row = self.row();
-        let fence = (batch.epoch, batch.writer, batch.first_offset, batch.digest_before);
-        if (row.epoch, row.writer, row.next_offset, row.digest) != fence {
-            return CommitEnd::Fenced(Box::new(row));
-        }
-        let mut tables = self.tables.lock().unwrap();
-        for change in &batch.items {
-            let found = tables.items.get(&change.after.item).copied();
-            let numbers = |item: ItemNotice| (item.stock, item.shortage, item.held, item.sold, item.waiting);
-            if found.map(numbers) != change.before.map(numbers) {
-                return CommitEnd::Mismatch(format!("item {}: {found:?}", change.after.item));
-            }
-        }
-        for change in &batch.items {
-            tables.items.insert(change.after.item, change.after);
-        }
-        for row in &batch.holds {
-            let mut row = row.clone();
-            if let Some(old) = tables.holds.get(&row.view.hold) {
-                row.name = old.name.clone();
-                row.request = old.request;
-                row.confirmed_at = row.confirmed_at.or(old.confirmed_at);
-            }
-            tables.holds.insert(row.view.hold, row);
-        }
-        for payment in &batch.payments {
-            tables.payments.insert(payment.payment, *payment);
-        }
-        tables.audit.push(AuditRow {
-            first_offset: batch.first_offset,
-            next_offset: batch.next_offset,
-            generation: batch.generation,
-            epoch: batch.epoch,
-            digest: batch.digest,
-            records_hash: batch.records_hash,
-            chain: batch.chain,
-            committed: batch.committed.clone(),
-            committed_at: 0,
-        });
-        let published_through = if row.generation == batch.generation { row.published_through } else { 0 };
-        tables.row = Some(Checkpoint {
-            run: Some(batch.run),
-            generation: batch.generation,
-            next_offset: batch.next_offset,
-            digest: batch.digest,
-            chain: batch.chain,
-            log: batch.log,
-            last_record: batch.last_record,
-            published_through,
-            ..row
-        });
-        CommitEnd::Committed
+        self.tables.lock().unwrap().commit(batch)
     }
 }
 
@@ -254,13 +181,7 @@ impl Ledger for MemoryLedger {
     }
 
     async fn take_over(&self, seen: u64, writer: Uuid) -> Result<Option<Checkpoint>, LedgerError> {
-        let mut row = self.row();
-        if row.epoch != seen {
-            return Ok(None);
-        }
-        (row.epoch, row.writer) = (seen + 1, writer);
-        self.tables.lock().unwrap().row = Some(row.clone());
-        Ok(Some(row))
+        Ok(self.tables.lock().unwrap().take_over(seen, writer))
     }
 
     async fn commit(&self, batch: &LedgerBatch) -> Result<CommitEnd, LedgerError> {
@@ -283,45 +204,28 @@ impl Ledger for MemoryLedger {
     async fn resolve(&self, batch: &LedgerBatch) -> Result<CommitEnd, LedgerError> {
         let _connection = self.statement().await;
         self.resolved.fetch_add(1, SeqCst);
-        let row = self.row();
-        let mine = (row.epoch, row.writer) == (batch.epoch, batch.writer);
-        if mine && (row.next_offset, row.digest) == (batch.next_offset, batch.digest) {
-            return Ok(CommitEnd::Committed);
-        }
-        Ok(CommitEnd::Fenced(Box::new(row)))
+        Ok(self.tables.lock().unwrap().resolve(batch))
     }
 
     async fn beat(&self, epoch: u64, writer: Uuid) -> Result<bool, LedgerError> {
         let _connection = self.statement().await;
-        let row = self.row();
-        let mine = (row.epoch, row.writer) == (epoch, writer);
-        if mine {
-            self.change_row(|row| row.beat += 1);
-        }
-        Ok(mine)
+        Ok(self.tables.lock().unwrap().change_own_row(epoch, writer, |row| row.beat += 1))
     }
 
     async fn resign(&self, epoch: u64, writer: Uuid) -> Result<bool, LedgerError> {
         let _connection = self.statement().await;
-        let row = self.row();
-        let mine = (row.epoch, row.writer) == (epoch, writer);
-        if mine {
-            self.change_row(|row| row.writer = Uuid::nil());
-        }
-        Ok(mine)
+        Ok(self.tables.lock().unwrap().change_own_row(epoch, writer, |row| row.writer = Uuid::nil()))
     }
 
     async fn published(&self, epoch: u64, offset: u64) -> Result<(), LedgerError> {
         let _connection = self.statement().await;
-        if self.row().epoch == epoch {
-            self.change_row(|row| row.published_through = row.published_through.max(offset));
-        }
+        self.tables.lock().unwrap().published(epoch, offset);
         Ok(())
     }
 
     async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), LedgerError> {
         let _store = self.snapshot_store.lock().await;
-        self.tables.lock().unwrap().snapshots.push(snapshot.clone());
+        self.tables.lock().unwrap().save_snapshot(snapshot);
         Ok(())
     }
 
@@ -339,37 +243,29 @@ impl History for MemoryLedger {
         Ok(self.tables.lock().unwrap().holds.get(&hold).cloned())
     }
     async fn request(&self, request: RequestKey) -> Result<Option<HoldRow>, LedgerError> {
-        Ok(self.tables.lock().unwrap().holds.values().find(|row| row.request == Some(request)).cloned())
+        Ok(self.tables.lock().unwrap().request(request))
     }
     async fn subject(&self, _name: &str, _limit: u32) -> Result<Vec<HoldRow>, LedgerError> {
         Err(LedgerError::Unavailable("no story here asks for a subject".into()))
     }
     async fn payments(&self, hold: HoldNumber) -> Result<Vec<PaymentView>, LedgerError> {
-        Ok(self.tables.lock().unwrap().payments.values().filter(|paid| paid.hold == hold).copied().collect())
+        Ok(self.tables.lock().unwrap().payments_of(hold))
     }
     async fn audit(&self, generation: u32, from: u64, limit: u32) -> Result<Vec<AuditRow>, LedgerError> {
-        let tables = self.tables.lock().unwrap();
-        let wanted = |row: &&AuditRow| row.generation == generation && row.next_offset > from;
-        Ok(tables.audit.iter().filter(wanted).take(limit as usize).cloned().collect())
+        Ok(self.tables.lock().unwrap().audit_from(generation, from, limit))
     }
     async fn snapshot(&self, next_offset: u64) -> Result<Option<Snapshot>, LedgerError> {
-        let tables = self.tables.lock().unwrap();
-        Ok(tables.snapshots.iter().rfind(|kept| kept.next_offset <= next_offset).cloned())
+        Ok(self.tables.lock().unwrap().snapshot(next_offset))
     }
     async fn books(&self) -> Result<Option<(Checkpoint, LedgerRows)>, LedgerError> {
         let rows = self.rows().await?;
         Ok(self.writer().await?.map(|row| (row, rows)))
     }
     async fn rows(&self) -> Result<LedgerRows, LedgerError> {
-        let tables = self.tables.lock().unwrap();
-        Ok(LedgerRows {
-            items: tables.items.values().copied().collect(),
-            holds: tables.holds.values().cloned().collect(),
-            payments: tables.payments.values().copied().collect(),
-        })
+        Ok(self.tables.lock().unwrap().rows())
     }
     async fn sums(&self) -> Result<Sums, LedgerError> {
-        Err(LedgerError::Unavailable("no story here reconciles".into()))
+        Ok(self.tables.lock().unwrap().sums())
     }
     async fn gate(&self) -> Result<Option<Gate>, LedgerError> {
         Ok(self.tables.lock().unwrap().gate.clone())

@@ -79,25 +79,19 @@ pub fn opening() -> Vec<u8> {
 
 /// The sale as `up` would have frozen it.
 pub fn frozen() -> flashsale_engine::sale::Frozen {
-    let item = |sku: &str, stock: u32, per_customer: u16| {
-        let price = serde_json::json!({ "minor": 20_000, "currency": b"USD" });
-        serde_json::json!({ "sku": sku, "name": sku, "stock": stock, "price": price,
-            "per_customer": per_customer, "metadata": {} })
-    };
-    let objective = serde_json::json!({ "p95": 100, "rps": 1_000 });
-    serde_json::from_value(serde_json::json!({
-        "run": RUN, "frozen_at": "2026-11-24T12:00:00Z", "opens_at": null, "rehearsal": false, "source_hash": "",
-        "definition": {
-            "sale": "small", "opens_at": null, "timezone": null, "duration": 1_800_000, "hold": 1_000, "pace": null,
-            "items": [item("ONE", 3, 1), item("TWO", 1_000, 10)],
-            "admission": { "overload": { "warn": 10, "shed": 100, "max_queue_age": 100 } },
-            "slo": { "read": objective, "write": objective, "checkout": objective, "availability": 0.999 },
-            "stack": { "provider": "embedded" },
-            "engine": { "listen": "127.0.0.1:0", "operator_listen": "127.0.0.1:0", "gateways": 1,
-                "reply_within": 1_000, "cors_origins": [], "token_keys": [] },
-            "payments": { "provider": "sandbox", "reply_within": 400 },
-            "crowd": null, "report": { "formats": [] },
-        },
-    }))
-    .expect("the definition's own shape")
+    let text = "
+sale: small
+hold: 1s
+items:
+  - { sku: ONE, stock: 3, price: \"200.00 USD\", per_customer: 1 }
+  - { sku: TWO, stock: 1000, price: \"200.00 USD\", per_customer: 10 }
+";
+    flashsale_engine::sale::Frozen {
+        run: RUN,
+        frozen_at: "2026-11-24T12:00:00Z".parse().unwrap(),
+        opens_at: None,
+        rehearsal: false,
+        source_hash: String::new(),
+        definition: flashsale_engine::sale::read(text, "small.yaml", &[]).unwrap().definition,
+    }
 }
