@@ -68,6 +68,20 @@ async fn a_standby_that_was_away_finds_its_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_former_primary_stays_down() {
+    let plan = Plan { postgres: Some(Postgres { standbys: 1, synchronous: false }), ..scratch() };
+    let Some(mut stack) = Stack::start(&plan) else { return };
+    stack.kill("postgres");
+    let mut standby = PgConnection::connect(&stack.services.postgres[1]).await.unwrap();
+    let (promoted,): (bool,) = sqlx::query_as("select pg_promote()").fetch_one(&mut standby).await.unwrap();
+    assert!(promoted);
+    let refused = stack.running.restart("postgres").unwrap_err();
+    assert_eq!(refused.to_string(), "postgres stays down: postgres-standby-1 was promoted over it");
+    stack.stop("postgres-standby-1");
+    stack.restart("postgres-standby-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_has_three_masters_with_a_replica_each() {
     let Some(mut stack) = Stack::start(&Plan { redis: Some(Redis::Cluster), ..scratch() }) else { return };
     let client = redis::cluster::ClusterClient::new(stack.services.redis.clone()).unwrap();

@@ -40,6 +40,14 @@ pub enum StackError {
     /// The folder's servers hold the data of another number of them.
     #[error("this sale's servers were made by other numbers under stack.process")]
     OtherServers,
+    /// A former primary, after a standby was promoted.
+    #[error("{server} stays down: {by} was promoted over it")]
+    PromotedOver {
+        /// The former primary.
+        server: String,
+        /// The primary.
+        by: String,
+    },
     /// PostgreSQL refused something.
     #[error("postgres: {0}")]
     Postgres(#[from] sqlx::Error),
@@ -68,6 +76,7 @@ impl From<StackError> for Failure {
         let help = match &error {
             StackError::Missing(_) => "flashsale doctor",
             StackError::PortInUse { .. } => "ss -ltnp shows who has it",
+            StackError::PromotedOver { .. } => "look at what it has and the other has not, then make it a standby",
             StackError::OtherServers => "keep the numbers, or let the old data go: flashsale down --delete-data",
             _ => "flashsale logs PROCESS shows the rest",
         };

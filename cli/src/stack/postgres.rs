@@ -106,6 +106,9 @@ impl Postgres {
                 0 => self.initialize(place)?,
                 place => standby::copy(self, place).await?,
             }
+            if self.may_start(place).is_err() {
+                continue;
+            }
             self.configure(place)?;
             children.push(server.start(folder)?);
             server.answers(folder, || async { self.admin(place).await.is_ok() }).await?;
@@ -117,6 +120,17 @@ impl Postgres {
             }
         }
         Ok(children)
+    }
+
+    /// Whether a server may start: not as a second primary.
+    ///
+    /// # Errors
+    /// When another was promoted over it.
+    pub fn may_start(&self, place: usize) -> Result<(), StackError> {
+        match standby::promoted_over(self, place) {
+            Some(by) => Err(StackError::PromotedOver { server: Self::name(place), by }),
+            None => Ok(()),
+        }
     }
 
     fn initialize(&self, place: usize) -> Result<(), StackError> {

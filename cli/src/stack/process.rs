@@ -94,9 +94,14 @@ impl Running {
     /// Starts a server that was stopped or killed, without waiting for it.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When it cannot be started, or must not.
     pub fn restart(&mut self, name: &str) -> Result<(), StackError> {
         self.reap();
+        if let Some(postgres) = &self.postgres
+            && let Some(place) = postgres.servers().iter().position(|server| server.name == name)
+        {
+            postgres.may_start(place)?;
+        }
         if let Some(server) = self.servers.iter().find(|server| server.name == name) {
             self.children.extend(server.start(&self.folder)?);
         }

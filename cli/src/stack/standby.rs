@@ -41,6 +41,25 @@ pub(super) fn settings(layout: &Layout, place: usize) -> String {
     )
 }
 
+/// The server that was promoted over this one, if there is one: this one would take writes that the other never sees.
+pub(super) fn promoted_over(postgres: &Postgres, place: usize) -> Option<String> {
+    let own = line_of_its_own(&postgres.data(place))?;
+    let others = (0..postgres.layout().postgres.len()).filter(|other| *other != place);
+    let over = |other: &usize| line_of_its_own(&postgres.data(*other)).is_some_and(|line| line > own);
+    others.filter(over).max_by_key(|other| line_of_its_own(&postgres.data(*other))).map(Postgres::name)
+}
+
+/// The timeline that a primary writes; none for a standby, or where no data is. Each promotion leaves a history file.
+fn line_of_its_own(data: &std::path::Path) -> Option<u32> {
+    if data.join("standby.signal").exists() {
+        return None;
+    }
+    let log = std::fs::read_dir(data.join("pg_wal")).ok()?;
+    let names = log.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let lines = names.filter_map(|name| u32::from_str_radix(name.strip_suffix(".history")?, 16).ok());
+    Some(lines.max().unwrap_or(1))
+}
+
 fn source(layout: &Layout, place: usize) -> String {
     let (port, password) = (layout.postgres[0], &layout.replication_password);
     format!(
