@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use flashsale_engine::sale::{LARGEST, MOST, Problem, Sale, read};
+use flashsale_engine::sale::{LARGEST, MOST, Problem, Sale, environment, read_in};
 
 use crate::exit::{Exit, Failure};
 
 /// Reads a sale file; every complaint is in the failure.
 pub fn load(file: &str, sets: &[String]) -> Result<Sale, Failure> {
     let text = text(file)?;
-    read(&text, file, sets).map_err(|problems| complain(&problems))
+    read_in(&text, file, &environment::settings(), sets).map_err(|problems| complain(&problems))
 }
 
 /// The text of a sale file.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use flashsale_engine::sale::definition::OpensAt;
-use flashsale_engine::sale::{Folder, Frozen, Sale};
+use flashsale_engine::sale::{Folder, Frozen, Sale, environment};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -65,7 +65,7 @@ pub fn adopt(folder: &Folder, frozen: &mut Frozen, text: &str, sets: &[String]) 
 fn hash(text: &str, sets: &[String]) -> String {
     let mut hash = Sha256::new();
     hash.update(text);
-    for set in sets {
+    for set in environment::settings().iter().chain(sets) {
         hash.update([0]);
         hash.update(set);
     }

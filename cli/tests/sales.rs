@@ -183,6 +183,26 @@ fn a_value_from_the_command_line_is_complained_about_as_such() {
 }
 
 #[test]
+fn the_environment_goes_before_the_file_and_behind_the_flag() {
+    let resolved = |flags: &[&str], hold: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flashsale"));
+        command.args(["plan", "block_style.yaml", "--resolved"]).args(flags).current_dir(folder("valid_sales"));
+        command.env("FLASHSALE_HOLD", hold).output().unwrap()
+    };
+    let line = |output: &Output| {
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        let line = text.lines().find(|line| line.starts_with("hold ")).unwrap_or_default();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(line(&resolved(&[], "61s")), ["hold", "61s", "FLASHSALE_HOLD"]);
+    assert_eq!(line(&resolved(&["--set", "hold=62s"], "61s")), ["hold", "62s", "--set"]);
+    assert_ne!(line(&resolved(&[], ""))[2], "FLASHSALE_HOLD", "an empty variable sets nothing");
+    let wrong = resolved(&[], "soon");
+    assert_eq!(wrong.status.code(), Some(65));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("(from FLASHSALE_HOLD)"));
+}
+
+#[test]
 fn full_yaml_holds_every_key_there_is() {
     /// Every path of a value, as the table of keys writes them.
     fn paths(path: &str, value: &serde_yaml::Value, found: &mut BTreeSet<String>) {

@@ -27,6 +27,9 @@ pub struct Common {
 /// Arguments of `halt`.
 #[derive(Debug, Args)]
 pub struct Halt {
+    /// The sale: a file, an operator URL or a name
+    #[arg(conflicts_with = "target")]
+    sale: Option<String>,
     #[command(flatten)]
     common: Common,
     /// Stop checkout too; log time stands still, so that open holds lose nothing
@@ -37,6 +40,9 @@ pub struct Halt {
 /// Arguments of `resume` and `close`.
 #[derive(Debug, Args)]
 pub struct Plain {
+    /// The sale: a file, an operator URL or a name
+    #[arg(conflicts_with = "target")]
+    sale: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -77,16 +83,16 @@ pub struct Moment {
 /// `flashsale halt`
 pub fn halt(arguments: &Halt, context: &Context) -> Result<Exit, Failure> {
     if arguments.all && !arguments.common.dry_run {
-        let target = place::target(context, arguments.common.target.as_deref())?;
+        let target = place::target(context, arguments.sale.as_deref().or(arguments.common.target.as_deref()))?;
         let sale = crate::runtime()?.block_on(Client::to(context, &target)?.status())?.sale;
         output::approve(context, "stop checkout as well", &sale)?;
     }
-    make(Change::Halt { all: arguments.all }, &arguments.common, context)
+    make(Change::Halt { all: arguments.all }, arguments.sale.as_deref(), &arguments.common, context)
 }
 
 /// `flashsale resume`
 pub fn resume(arguments: &Plain, context: &Context) -> Result<Exit, Failure> {
-    make(Change::Resume, &arguments.common, context)
+    make(Change::Resume, arguments.sale.as_deref(), &arguments.common, context)
 }
 
 /// `flashsale close`
@@ -94,7 +100,7 @@ pub fn close(arguments: &Plain, context: &Context) -> Result<Exit, Failure> {
     if !arguments.common.dry_run {
         output::agree(context, "close the sale for good")?;
     }
-    make(Change::Close, &arguments.common, context)
+    make(Change::Close, arguments.sale.as_deref(), &arguments.common, context)
 }
 
 /// `flashsale pace`
@@ -105,23 +111,23 @@ pub fn pace(arguments: &Pace, context: &Context) -> Result<Exit, Failure> {
             Failure::new(Exit::Usage, format!("{rate} is no pace")).help("units a second, 400, or none")
         })?),
     };
-    make(Change::Pace { units_per_second }, &arguments.common, context)
+    make(Change::Pace { units_per_second }, None, &arguments.common, context)
 }
 
 /// `flashsale adjust`
 pub fn adjust(arguments: &Adjust, context: &Context) -> Result<Exit, Failure> {
     let change = Change::Adjust { sku: arguments.sku.clone(), units: arguments.by, shortage: arguments.shortage };
-    make(change, &arguments.common, context)
+    make(change, None, &arguments.common, context)
 }
 
 /// `flashsale reschedule`
 pub fn reschedule(arguments: &Moment, context: &Context) -> Result<Exit, Failure> {
-    make(Change::Reschedule { opens_at: moment(&arguments.at)? }, &arguments.common, context)
+    make(Change::Reschedule { opens_at: moment(&arguments.at)? }, None, &arguments.common, context)
 }
 
 /// `flashsale extend`
 pub fn extend(arguments: &Moment, context: &Context) -> Result<Exit, Failure> {
-    make(Change::Extend { closes_at: moment(&arguments.at)? }, &arguments.common, context)
+    make(Change::Extend { closes_at: moment(&arguments.at)? }, None, &arguments.common, context)
 }
 
 fn moment(text: &str) -> Result<i64, Failure> {
@@ -135,8 +141,8 @@ fn moment(text: &str) -> Result<i64, Failure> {
     }
 }
 
-fn make(change: Change, common: &Common, context: &Context) -> Result<Exit, Failure> {
-    let target = place::target(context, common.target.as_deref())?;
+fn make(change: Change, sale: Option<&str>, common: &Common, context: &Context) -> Result<Exit, Failure> {
+    let target = place::target(context, sale.or(common.target.as_deref()))?;
     let client = Client::to(context, &target)?;
     if common.dry_run {
         output::answer(context, &change, || format!("would ask {} for {change:?}", client.url))?;

@@ -1,6 +1,7 @@
 //! `flashsale plan FILE`
 
 use clap::Args;
+use flashsale_engine::sale::{Source, environment};
 
 use crate::context::Context;
 use crate::definition;
@@ -27,8 +28,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     let sale = definition::load(&arguments.file, &arguments.set)?;
     if arguments.resolved {
         let text = || {
-            let lines =
-                sale.resolved.iter().map(|(path, (value, source))| format!("{path:<40} {value:<28} {source:?}"));
+            let lines = sale.resolved.iter().map(|(path, (value, source))| {
+                format!("{path:<40} {value:<28} {}", from(path, source, &arguments.file))
+            });
             lines.collect::<Vec<_>>().join("\n")
         };
         output::answer(context, &sale.resolved, text)?;
@@ -38,6 +40,16 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     output::answer(context, &plan, || plan.text())?;
     refuse(&plan)?;
     Ok(Exit::Done)
+}
+
+/// Where a value came from, for people.
+fn from(path: &str, source: &Source, file: &str) -> String {
+    match source {
+        Source::Flag => "--set".to_owned(),
+        Source::Environment => environment::variable(path).unwrap_or_default(),
+        Source::File(line) => format!("{file}:{line}"),
+        Source::Default => "default".to_owned(),
+    }
 }
 
 /// A plan that cannot work is a bad file.

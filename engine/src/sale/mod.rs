@@ -6,6 +6,7 @@
 
 mod build;
 pub mod definition;
+pub mod environment;
 pub mod frozen;
 pub mod keys;
 mod places;
@@ -19,7 +20,7 @@ pub mod values;
 pub use definition::Definition;
 pub use frozen::{Addresses, Folder, Frozen};
 pub use problem::Problem;
-pub use read::{LARGEST, MOST, Sale, Source, read};
+pub use read::{LARGEST, MOST, Sale, Source, read, read_in};
 pub use schema::schema;
 pub use services::{Names, RECONCILER, Services};
 pub use stack::Provider;

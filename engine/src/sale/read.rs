@@ -6,6 +6,7 @@ use serde_yaml::Value;
 
 use super::build::build;
 use super::definition::Definition;
+use super::environment::variable;
 use super::keys::{KEYS, Kind, below, find, pattern};
 use super::places::{Place, Places, VALID, places};
 use super::problem::Problem;
@@ -26,6 +27,8 @@ const LONGEST_KEY: usize = 64;
 pub enum Source {
     /// `--set`.
     Flag,
+    /// A `FLASHSALE_` variable.
+    Environment,
     /// The file's line.
     File(usize),
     /// The table of defaults.
@@ -46,6 +49,11 @@ pub struct Sale {
 /// # Errors
 /// Every complaint that could be found.
 pub fn read(text: &str, file: &str, sets: &[String]) -> Result<Sale, Vec<Problem>> {
+    read_in(text, file, &[], sets)
+}
+
+/// The same with what the environment sets, which goes before the file and behind `sets`; its errors are the same too.
+pub fn read_in(text: &str, file: &str, environment: &[String], sets: &[String]) -> Result<Sale, Vec<Problem>> {
     let mut reader = Reader::new(text, file);
     if text.len() > LARGEST {
         reader.complain("", format!("the file has {} bytes", text.len()), "at most 1 MiB");
@@ -73,6 +81,10 @@ pub fn read(text: &str, file: &str, sets: &[String]) -> Result<Sale, Vec<Problem
     if !reader.problems.is_empty() {
         return Err(reader.complaints());
     }
+    for set in environment {
+        reader.set(set);
+    }
+    reader.environment = std::mem::take(&mut reader.set);
     for set in sets {
         reader.set(set);
     }
@@ -92,6 +104,7 @@ pub(super) struct Reader {
     places: Places,
     root: Value,
     set: Vec<String>,
+    environment: Vec<String>,
     untold: usize,
     pub(super) problems: Vec<Problem>,
     pub(super) resolved: BTreeMap<String, (String, Source)>,
@@ -105,6 +118,7 @@ impl Reader {
             places: Places::default(),
             root: Value::Null,
             set: Vec::new(),
+            environment: Vec::new(),
             untold: 0,
             problems: Vec::new(),
             resolved: BTreeMap::new(),
@@ -116,6 +130,10 @@ impl Reader {
         if self.set.iter().any(|set| set == path) {
             // The file's line says something else.
             return self.complain_at(path, (0, 0), format!("{} (from --set)", message.into()), help.into());
+        }
+        if self.environment.iter().any(|set| set == path) {
+            let variable = variable(path).unwrap_or_default();
+            return self.complain_at(path, (0, 0), format!("{} (from {variable})", message.into()), help.into());
         }
         let mut above = path;
         let place = loop {
@@ -269,7 +287,12 @@ impl Reader {
                 return None;
             }
             let line = self.places.of.get(path).map_or(0, |place| place.0);
-            let source = if self.set.iter().any(|set| set == path) { Source::Flag } else { Source::File(line) };
+            let by = |paths: &[String]| paths.iter().any(|set| set == path);
+            let source = match (by(&self.set), by(&self.environment)) {
+                (true, _) => Source::Flag,
+                (_, true) => Source::Environment,
+                _ => Source::File(line),
+            };
             self.resolved.insert(path.to_owned(), (text.clone(), source));
             return Some(text);
         }
