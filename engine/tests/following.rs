@@ -11,6 +11,8 @@ use std::time::Duration;
 use flashsale_core::Phase;
 use flashsale_engine::allocator::gauges::Gauges;
 use flashsale_engine::allocator::service::WriterError;
+use flashsale_engine::gateway::refill::Refill;
+use flashsale_engine::ports::{Cache, CacheWrite, StockPicture};
 use flashsale_engine::publisher::answers::Answers;
 use flashsale_engine::publisher::board::Board;
 use flashsale_engine::publisher::decisions::Told;
@@ -188,4 +190,25 @@ async fn a_writer_that_comes_to_something_else_than_was_told_does_not_write() {
     let ended = engine.writer.await.unwrap();
     assert!(matches!(&ended, Err(error @ WriterError::Step(_)) if error.is_damage()), "{ended:?}");
     assert!(world.ledger.row().next_offset < told.committed.next_offset);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_no_decision_has_reached_answers_from_the_cache_and_one_asks_for_all() {
+    let (cache, clock) = (Arc::new(memory::MemoryCache::default()), Arc::new(TestClock::new()));
+    let board = Board::new(&frozen(), clock.clone());
+    let refill = Refill::new(cache.clone(), clock, 2);
+    let (page, cached) = refill.page(&board, 1).await.unwrap();
+    assert_eq!((page.item.sold, cached), (0, false), "an empty cache has nothing newer");
+    let item = flashsale_engine::record::ItemNotice { sold: 7, ..page.item };
+    cache.write(&[CacheWrite::Stock(StockPicture { generation: 0, offset: 40, as_of: 1, item })]).await.unwrap();
+    sleep(Duration::from_millis(250)).await;
+    let asked = cache.reads.load(SeqCst);
+    let many = futures_util::future::join_all((0..50).map(|_| refill.page(&board, 1))).await;
+    assert!(many.iter().flatten().all(|(page, cached)| page.item.sold == 7 && page.offset == 41 && *cached));
+    assert_eq!(cache.reads.load(SeqCst), asked + 1);
+    assert!(!refill.page(&board, 0).await.unwrap().1, "the other item");
+    cache.away.store(true, SeqCst);
+    sleep(Duration::from_millis(250)).await;
+    let (page, cached) = refill.page(&board, 1).await.unwrap();
+    assert_eq!((page.item.sold, cached), (0, false), "what memory knows is still an answer");
 }

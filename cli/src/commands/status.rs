@@ -97,5 +97,9 @@ fn text(status: &Status) -> String {
     if let Some(why) = &status.unconfirmed {
         lines.push(format!("  LEDGER CONFIRMS NOTHING: {why}"));
     }
+    if let Some(since) = status.cache_away_since {
+        let seconds = (status.now - since) / 1_000;
+        lines.push(format!("  cache away for {seconds} s: the sale goes on without it"));
+    }
     lines.join("\n")
 }

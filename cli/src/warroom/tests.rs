@@ -70,6 +70,7 @@ fn status() -> Status {
         slo: SloTargets { read_p95_ms: 150.0, write_p95_ms: 120.0, checkout_p95_ms: 450.0, availability: 0.999 },
         halt: None,
         gate: None,
+        cache_away_since: None,
         stopped: None,
         unconfirmed: None,
         items: vec![item("SNKR-1", 10_000, 4_211, 1_789)],

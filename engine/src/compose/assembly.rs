@@ -24,6 +24,7 @@ use crate::gateway::desk::Shared;
 use crate::gateway::gate::GateFlag;
 use crate::gateway::gauges::GatewayGauges;
 use crate::gateway::late::Late;
+use crate::gateway::refill::Refill;
 use crate::gateway::{Gateway, bind};
 use crate::id::Ids;
 use crate::operator::changes::Changes;
@@ -131,6 +132,7 @@ impl Assembly {
             board: Arc::clone(&board),
             gate: Arc::clone(&gate),
             late: Arc::new(Late::default()),
+            refill: Arc::new(Refill::new(Arc::clone(&cache), Arc::clone(&clock), definition.items.len())),
             history: Arc::clone(&history),
             payments: Arc::clone(&stores.payments),
             clock: Arc::clone(&clock),

@@ -1,5 +1,7 @@
 //! What everybody may read: availability, product data, health.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use flashsale_core::ItemIndex;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
@@ -7,6 +9,7 @@ use hyper::{HeaderMap, Response, StatusCode};
 
 use super::desk::Desk;
 use super::problem::{Answer, json, problem};
+use crate::publisher::board::Page;
 
 /// A CDN may serve it for a second, and for five more while it asks again: the customer's safety net.
 const SHORTLY: HeaderValue = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=5");
@@ -14,11 +17,24 @@ const SHORTLY: HeaderValue = HeaderValue::from_static("public, max-age=1, stale-
 const A_MINUTE: HeaderValue = HeaderValue::from_static("public, max-age=60");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// `GET /v1/skus/{sku}/availability`
-pub fn availability(desk: &Desk, headers: &HeaderMap, sku: &str) -> Answer {
-    let Some(page) = desk.shared.board.item(sku).and_then(|item| desk.shared.board.page(item)) else {
-        return unknown(sku);
-    };
+/// `GET /v1/skus/{sku}/availability` from this process's memory.
+pub fn remembered(desk: &Desk, headers: &HeaderMap, sku: &str) -> Answer {
+    let board = &desk.shared.board;
+    board.item(sku).and_then(|item| board.page(item)).map_or_else(|| unknown(sku), |page| shown(headers, &page))
+}
+
+/// The same, from the cache when memory is not fresh.
+pub async fn availability(desk: &Desk, headers: &HeaderMap, sku: &str) -> Answer {
+    let board = &desk.shared.board;
+    let Some(item) = board.item(sku).filter(|_| !board.fresh()) else { return remembered(desk, headers, sku) };
+    let Some((page, cached)) = desk.shared.refill.page(board, item).await else { return unknown(sku) };
+    if cached {
+        desk.gauges.cache_reads.fetch_add(1, Relaxed);
+    }
+    shown(headers, &page)
+}
+
+fn shown(headers: &HeaderMap, page: &Page) -> Answer {
     let known = headers.get(IF_NONE_MATCH).is_some_and(|tag| tag == page.etag);
     let mut answer = Response::new(Full::new(if known { bytes::Bytes::new() } else { page.body.clone() }));
     if known {

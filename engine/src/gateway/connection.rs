@@ -169,9 +169,10 @@ fn answering(desk: &Rc<Desk>, line: &Rc<Line>, request: Request<Incoming>) -> An
         && request.body().is_end_stream()
         && let Found::Route(Route::Availability, sku) = find(request.method(), request.uri().path())
         && one_host(line, request.version(), request.headers())
+        && desk.shared.board.fresh()
     {
         let begun = Instant::now();
-        let mut answer = availability::availability(desk, request.headers(), sku);
+        let mut answer = availability::remembered(desk, request.headers(), sku);
         count(desk, Route::Availability, &answer, begun);
         allow_origin(desk, request.headers(), &mut answer);
         desk.lines.end(line);
@@ -251,7 +252,7 @@ async fn routed(desk: &Rc<Desk>, head: &Parts, route: Route, parameter: &str, bo
 
 async fn dispatch(desk: &Rc<Desk>, head: &Parts, route: Route, parameter: &str, body: &[u8]) -> Answer {
     match route {
-        Route::Availability => availability::availability(desk, &head.headers, parameter),
+        Route::Availability => availability::availability(desk, &head.headers, parameter).await,
         Route::Reserve => reserve::reserve(desk, &head.headers, parameter, body).await,
         Route::Products => availability::products(desk, None),
         Route::Product => availability::products(desk, Some(parameter)),

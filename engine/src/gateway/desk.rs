@@ -16,6 +16,7 @@ use super::gauges::GatewayGauges;
 use super::late::Late;
 use super::lines::Lines;
 use super::problem::{Answer, problem};
+use super::refill::Refill;
 use super::tally::Tally;
 use crate::id::{Ids, hex};
 use crate::ports::{Amount, Clock, History, Payments};
@@ -60,6 +61,8 @@ pub struct Shared {
     pub history: Arc<dyn History>,
     /// Who takes the money.
     pub payments: Arc<dyn Payments>,
+    /// Availability, while the board is not fresh.
+    pub refill: Arc<Refill>,
     /// Clock.
     pub clock: Arc<dyn Clock>,
     /// Public ids.

@@ -24,6 +24,8 @@ pub struct GatewayGauges {
     pub connections: AtomicU64,
     /// Reads that had to ask the ledger.
     pub ledger_reads: AtomicU64,
+    /// Reads that the cache answered.
+    pub cache_reads: AtomicU64,
     /// Answers shed or refused with 503 by an operator's halt: planned, so neither good nor bad.
     pub halted: AtomicU64,
     answers: Vec<[AtomicU64; STATUSES.len()]>,
@@ -37,6 +39,7 @@ impl Default for GatewayGauges {
             checkouts: Stage::default(),
             connections: AtomicU64::new(0),
             ledger_reads: AtomicU64::new(0),
+            cache_reads: AtomicU64::new(0),
             halted: AtomicU64::new(0),
             answers: ROUTES.iter().map(|_| Default::default()).collect(),
         }

@@ -1,10 +1,10 @@
 //! HTTP for shoppers, and the way into the log: one single-threaded runtime a gateway thread.
 //!
 //! In the order a request flows: [`connection`] (limits), [`lines`] (who is silent), [`socket`] (answers that leave
-//! together), [`routes`] (the one table), [`desk`] (what a thread works with), [`availability`], [`reserve`],
-//! [`reservations`], [`checkout`], [`problem`] (refusals), [`batch`] (the way into the log), [`gate`], [`late`], [`tally`],
-//! [`gauges`], [`openapi`]. What these decide is apart from how they wait, so that the simulator drives it
-//! too: [`flag`], [`lookup`], [`paying`], [`sent`], [`shedding`].
+//! together), [`routes`] (the one table), [`desk`] (what a thread works with), [`availability`] (and its [`refill`]),
+//! [`reserve`], [`reservations`], [`checkout`], [`problem`] (refusals), [`batch`] (the way into the log), [`gate`],
+//! [`late`], [`tally`], [`gauges`], [`openapi`]. What these decide is apart from how they wait, so that the simulator
+//! drives it too: [`flag`], [`lookup`], [`paying`], [`sent`], [`shedding`].
 
 pub mod availability;
 pub mod batch;
@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod openapi;
 pub mod paying;
 pub mod problem;
+pub mod refill;
 pub mod reservations;
 pub mod reserve;
 pub mod routes;

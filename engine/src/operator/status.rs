@@ -75,6 +75,7 @@ impl StatusSource {
             gate: self.gate.why(),
             stopped: self.writer.stopped.load_full().map(|why| (*why).clone()),
             unconfirmed: self.writer.unconfirmed.load_full().map(|why| (*why).clone()),
+            cache_away_since: self.writer.cache_away_since(),
             orders: items.iter().map(|item| u64::from(item.sold)).sum(),
             items,
             writer: Writer {

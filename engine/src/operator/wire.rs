@@ -51,6 +51,9 @@ pub struct Status {
     /// Why the ledger confirms no commits just now: gateways answer `overloaded`.
     #[serde(default)]
     pub unconfirmed: Option<String>,
+    /// Since when the cache does not take the writer's writes, Unix ms; the sale goes on without it.
+    #[serde(default)]
+    pub cache_away_since: Option<i64>,
     /// The items, in the definition's order.
     pub items: Vec<ItemStatusLine>,
     /// The writer.

@@ -35,7 +35,9 @@ pub struct HoldCard {
 pub struct Page {
     /// The numbers.
     pub item: ItemNotice,
-    /// The record they come from.
+    /// The log's generation.
+    pub generation: u32,
+    /// The offset after the record that they come from.
     pub offset: u64,
     /// The answer's body, JSON.
     pub body: Bytes,
@@ -258,7 +260,7 @@ impl Follow for Board {
     }
 }
 
-fn page(sku: &str, item: ItemNotice, generation: u32, offset: u64, as_of: i64) -> Page {
+pub(crate) fn page(sku: &str, item: ItemNotice, generation: u32, offset: u64, as_of: i64) -> Page {
     let as_of = jiff::Timestamp::from_millisecond(as_of).unwrap_or_default();
     let body = serde_json::json!({
         "sku": sku,
@@ -271,5 +273,5 @@ fn page(sku: &str, item: ItemNotice, generation: u32, offset: u64, as_of: i64) -
     });
     let etag = HeaderValue::from_str(&format!("\"{generation}-{offset}\""))
         .unwrap_or_else(|_| HeaderValue::from_static("\"0\""));
-    Page { item, offset, body: Bytes::from(body.to_string()), etag }
+    Page { item, generation, offset, body: Bytes::from(body.to_string()), etag }
 }

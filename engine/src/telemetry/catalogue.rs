@@ -37,6 +37,8 @@ pub mod name {
     pub const CPU: &str = "cpu_cores";
     pub const DECISIONS: &str = "decisions";
     pub const ANSWERS: &str = "answers";
+    pub const READS: &str = "reads";
+    pub const CACHE_UP: &str = "cache_up";
 }
 
 /// What a metric is.
@@ -192,6 +194,14 @@ pub const CATALOGUE: &[Metric] = &[
         "> 0.8",
         "slow the sale down: pace",
     ),
+    gauge(
+        name::CACHE_UP,
+        "0 or 1",
+        "1 while the cache takes the writer's writes",
+        "1",
+        "0",
+        "the sale goes on without it: start it again, then `prewarm`",
+    ),
     gauge(name::CONNECTIONS, "connections", "open shopper connections", "", "", ""),
     gauge(name::MEMORY, "bytes", "resident memory of the engine", "", "", ""),
     gauge(name::CPU, "cores", "processor time of the engine / time", "", "", ""),
@@ -209,6 +219,16 @@ pub const CATALOGUE: &[Metric] = &[
         kind: Kind::Counter,
         unit: "answers",
         formula: "answers since the engine began by route and status",
+        target: "",
+        alert: "",
+        action: "",
+    },
+    Metric {
+        name: name::READS,
+        kind: Kind::Counter,
+        unit: "reads",
+        formula: "reads since the engine began by where the answer was: `edge` (304: the copy out there was still right), \
+                  `memory`, `redis` (the cache), `ledger`",
         target: "",
         alert: "",
         action: "",

@@ -139,12 +139,19 @@ impl Collector {
         let bad = rate("bad", sum(&|_, status| status >= 500)) - rate("halted", halted as f64);
         let ledger: u64 = self.gateways.iter().map(|one| one.ledger_reads.load(Relaxed)).sum();
         let missed = rate("ledger", ledger as f64);
-        let looked = rate(
-            "looked",
-            sum(&|route, status| {
-                matches!(route, "availability" | "products" | "request" | "reservation") && status < 500
-            }),
-        );
+        let read = |route: &str, status: u16| {
+            matches!(route, "availability" | "products" | "request" | "reservation") && status < 500
+        };
+        let looks = sum(&read);
+        let looked = rate("looked", looks);
+        let edge = sum(&|route, status| read(route, status) && status == 304);
+        let cached: u64 = self.gateways.iter().map(|one| one.cache_reads.load(Relaxed)).sum();
+        let layers = [
+            ("edge", edge),
+            ("memory", (looks - edge - cached as f64 - ledger as f64).max(0.0)),
+            ("redis", cached as f64),
+            ("ledger", ledger as f64),
+        ];
         let error = if all > 0.0 { (bad / all).clamp(0.0, 1.0) } else { 0.0 };
         let taken: f64 = self.status.board_items().map(|item| f64::from(item.held + item.sold)).sum();
         let depletion = rate("taken", taken);
@@ -165,10 +172,14 @@ impl Collector {
             (name::CONNECTIONS, connections as f64),
             (name::MEMORY, memory),
             (name::CPU, rate("cpu", cpu)),
+            (name::CACHE_UP, f64::from(u8::from(self.writer.cache_away_since().is_none()))),
         ];
         metrics.extend(values.map(|(name, value)| (name.to_owned(), value)));
         if looked > 0.0 {
             metrics.insert(name::CACHE_HIT_RATE.to_owned(), (1.0 - missed / looked).clamp(0.0, 1.0));
+        }
+        for (layer, count) in layers {
+            metrics.insert(format!("{}{{layer=\"{layer}\"}}", name::READS), count);
         }
         for ((route, status), count) in &answers {
             metrics.insert(format!("{}{{route=\"{route}\",status=\"{status}\"}}", name::ANSWERS), *count as f64);

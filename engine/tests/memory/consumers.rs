@@ -20,6 +20,7 @@ pub struct MemoryCache {
     pub holds: Mutex<BTreeMap<HoldNumber, i64>>,
     pub away: AtomicBool,
     pub writes: AtomicU64,
+    pub reads: AtomicU64,
     clock: TestClock,
 }
 
@@ -30,6 +31,7 @@ impl Default for MemoryCache {
             holds: Mutex::default(),
             away: AtomicBool::default(),
             writes: AtomicU64::default(),
+            reads: AtomicU64::default(),
             clock: TestClock::new(),
         }
     }
@@ -61,6 +63,10 @@ impl Cache for MemoryCache {
         Ok(())
     }
     async fn stock(&self, item: u16) -> Result<Option<StockPicture>, CacheError> {
+        self.reads.fetch_add(1, SeqCst);
+        if self.away.load(SeqCst) {
+            return Err(CacheError("away".into()));
+        }
         Ok(self.stock.lock().unwrap().get(&item).copied())
     }
     async fn product(&self, _: u16) -> Result<Option<Bytes>, CacheError> {

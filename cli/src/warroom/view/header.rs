@@ -104,5 +104,8 @@ pub fn trouble(status: &Status) -> Vec<String> {
     let stopped = status.stopped.as_ref().map(|stopped| format!("WRITER STOPPED: {stopped}"));
     let gate = status.gate.as_ref().map(|gate| format!("GATE SHUT by {}: {}", gate.by, gate.reason));
     let unconfirmed = status.unconfirmed.as_ref().map(|why| format!("LEDGER CONFIRMS NOTHING: {why}"));
-    stopped.into_iter().chain(unconfirmed).chain(gate).collect()
+    let cache = status
+        .cache_away_since
+        .map(|since| format!("the cache is away for {} s; the sale goes on without it", (status.now - since) / 1_000));
+    stopped.into_iter().chain(unconfirmed).chain(gate).chain(cache).collect()
 }
