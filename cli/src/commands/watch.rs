@@ -44,6 +44,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     }
     Ok(match runtime.block_on(warroom::run(&options))? {
         Left::Interrupted => Exit::Interrupted,
+        Left::Terminated => Exit::Terminated,
         Left::Quit | Left::Ended => Exit::Done,
     })
 }

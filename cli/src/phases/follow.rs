@@ -7,6 +7,7 @@ use flashsale_engine::operator::wire::Status;
 use flashsale_engine::sale::Addresses;
 use flashsale_engine::token::{LOCAL_KID, Mint};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Journey;
@@ -28,8 +29,8 @@ const AWAY: u32 = 120;
 pub enum Followed {
     /// The sale has ended.
     Ended,
-    /// By Ctrl-C; it goes on.
-    Detached,
+    /// By Ctrl-C or a signal, with the exit code that says which; it goes on.
+    Detached(Exit),
 }
 
 /// Follows the sale to its end.
@@ -48,7 +49,8 @@ pub fn follow(
                 Left::Ended => Followed::Ended,
                 // The war room is left, the sale is followed on by lines.
                 Left::Quit => lines(journey).await?,
-                Left::Interrupted => Followed::Detached,
+                Left::Interrupted => Followed::Detached(Exit::Interrupted),
+                Left::Terminated => Followed::Detached(Exit::Terminated),
             });
         }
         lines(journey).await
@@ -103,12 +105,14 @@ fn start_crowd(
 
 /// A line a second until the sale has ended.
 async fn lines(journey: &Journey<'_>) -> Result<Followed, Failure> {
-    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let mut away = 0;
     loop {
         tokio::select! {
             () = tokio::time::sleep(LINE) => {}
-            _ = interrupt.recv() => return Ok(Followed::Detached),
+            _ = interrupt.recv() => return Ok(Followed::Detached(Exit::Interrupted)),
+            _ = terminate.recv() => return Ok(Followed::Detached(Exit::Terminated)),
         }
         // A restarted engine may listen elsewhere.
         let looked = match Client::to(journey.context, &crate::place::Target::Local(journey.folder.clone())) {

@@ -71,9 +71,9 @@ impl Journey<'_> {
             self.say("armed", &serde_json::json!({ "opens_at": status.opens_at }))?;
         }
         let followed = follow::follow(self, &client, &addresses, &runtime)?;
-        if followed == Followed::Detached {
+        if let Followed::Detached(exit) = followed {
             output::note("detached; the sale goes on (flashsale run attaches again, flashsale watch shows it)");
-            return Ok(Exit::Interrupted);
+            return Ok(exit);
         }
         let summary = prove::prove(self)?;
         // A finished sale leaves no process behind; its data stays.

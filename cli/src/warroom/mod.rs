@@ -52,6 +52,8 @@ pub enum Left {
     Quit,
     /// By Ctrl-C; the sale goes on.
     Interrupted,
+    /// By a signal from outside; the sale goes on.
+    Terminated,
     /// The sale has ended.
     Ended,
 }
@@ -75,7 +77,7 @@ pub async fn run(options: &Options) -> Result<Left, Failure> {
                 Some(Err(_)) | None => break Left::Interrupted,
             },
             _ = ticks.tick() => Event::Tick(poller::now()),
-            () = signals.any() => break Left::Interrupted,
+            left = signals.any() => break left,
         };
         match update::update(&mut model, event) {
             Action::None => {}

@@ -9,6 +9,8 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::Left;
+
 /// The screen while the war room has it.
 pub struct Screen(Terminal<CrosstermBackend<Stdout>>);
 
@@ -61,11 +63,11 @@ impl Signals {
     }
 
     /// Waits for any of them.
-    pub async fn any(&mut self) {
+    pub async fn any(&mut self) -> Left {
         tokio::select! {
-            _ = self.hangup.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => Left::Terminated,
+            _ = self.terminate.recv() => Left::Terminated,
+            _ = self.interrupt.recv() => Left::Interrupted,
         }
     }
 }

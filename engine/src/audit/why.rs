@@ -146,6 +146,8 @@ impl Story<'_> {
                 format!("{what}: refused ({}), the payment is to be voided", refusal.code())
             }
             Outcome::Unchanged | Outcome::Confirmed { replayed: true, .. } => format!("{what}: once more"),
+            // The hold's own step says that it was confirmed.
+            Outcome::Confirmed { replayed: false, .. } => return None,
             _ if payment.is_some() => what.to_owned(),
             _ => return None,
         };

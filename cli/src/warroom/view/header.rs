@@ -37,7 +37,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 /// The last line.
 pub fn keys(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let keys = if model.interactive {
-        " q leave (the sale goes on)   H halt   R resume   C close   ? help"
+        " q leave (the sale goes on)   H halt   A halt all   R resume   C close   ? help"
     } else {
         " q leave (the sale goes on)   ? help   (watching only)"
     };
