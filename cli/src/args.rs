@@ -100,7 +100,7 @@ pub enum Command {
     Engine(commands::engine::Arguments),
     /// Keep an engine running
     #[command(hide = true)]
-    Supervise(commands::engine::Serve),
+    Supervise(commands::engine::Place),
     /// Look whether this machine can run a sale
     Doctor(commands::doctor::Arguments),
     /// Print the JSON Schema of sale files

@@ -8,9 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::sqlite::OpenError;
 use crate::allocator::service::WriterError;
-use crate::gateway::connection::Limits;
 use crate::operator::routes::router;
-use crate::sale::{Addresses, Folder};
+use crate::sale::Role;
 use crate::token::KeyError;
 
 mod assembly;
@@ -21,10 +20,13 @@ mod facts;
 mod files;
 pub mod holder;
 pub mod mend;
+mod serving;
 mod stores;
 
-use assembly::Assembly;
-use files::{claim, in_use, lock, write_whole};
+use assembly::{Assembly, Writing};
+use files::lock;
+pub use serving::Serving;
+use serving::{Doors, Said};
 pub use stores::Stores;
 
 /// Why an engine does not serve.
@@ -33,9 +35,12 @@ pub enum ServeError {
     /// An address is taken.
     #[error("{0} is in use {1}")]
     AddressInUse(SocketAddr, String),
-    /// Another engine serves this sale.
-    #[error("another engine serves this sale")]
+    /// Another process of this name serves this sale.
+    #[error("another process of this name serves this sale")]
     AlreadyServed,
+    /// A role that needs a stack of servers.
+    #[error("the embedded stack is served by one process: role `all`")]
+    Role,
     /// The log and the ledger contradict each other: exit 98.
     #[error("{0}")]
     Damaged(String),
@@ -65,43 +70,46 @@ impl From<WriterError> for ServeError {
     }
 }
 
-/// Serves a sale's folder until `stop`: answers who waits, finishes the batch, keeps a snapshot, leaves.
+/// Serves a sale until `stop`: answers who waits, finishes the batch, keeps a snapshot, leaves.
 ///
 /// # Errors
 /// See [`ServeError`].
-pub async fn serve(folder: Folder, stop: CancellationToken) -> Result<(), ServeError> {
-    serve_within(folder, Limits::default(), stop).await
-}
-
-/// The same with other limits for connections; its errors are the same too.
-pub async fn serve_within(folder: Folder, limits: Limits, stop: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(serving: Serving, stop: CancellationToken) -> Result<(), ServeError> {
+    let folder = &serving.folder;
     let frozen = Arc::new(folder.read_frozen()?);
-    let _lock = lock(&folder)?;
-    let engine = &frozen.definition.engine;
-    let first = claim(engine.listen)?;
-    let listen = first.local_addr()?;
-    let operator = tokio::net::TcpListener::bind(engine.operator_listen)
-        .await
-        .map_err(|error| in_use(engine.operator_listen, error))?;
-    let (stores, outlets) = stores::open(&folder, &frozen).await?;
-    let parts = Assembly::new(&folder, frozen, stores, outlets, limits)?;
-    let addresses = Addresses { listen, operator: operator.local_addr()?, pid: std::process::id() };
-    let (gateways, stop_gateways) = (parts.gateways(first, listen)?, parts.stop_gateways.clone());
-    parts.background(&folder);
-    let routes = router(Arc::clone(&parts.operator));
-    let stop_operator = parts.stop_operator.clone();
-    parts.tasks.spawn(async move {
-        let _ = axum::serve(operator, routes).with_graceful_shutdown(stop_operator.cancelled_owned()).await;
-    });
-    let writer = parts.writer()?;
-    write_whole(&folder.addresses(), &serde_json::to_vec(&addresses).map_err(io::Error::other)?)?;
-    tracing::info!(%listen, operator = %addresses.operator, "serving");
-    let mut ended = writer.ended;
+    let _lock = lock(folder, &serving.name)?;
+    let doors = Doors::open(&serving, &frozen.definition.engine).await?;
+    let (stores, outlets) = stores::open(folder, &frozen).await?;
+    if outlets.decisions.is_none() && serving.role != Role::All {
+        return Err(ServeError::Role);
+    }
+    let parts = Assembly::new(&serving, Arc::clone(&frozen), stores, outlets)?;
+    let process = doors.process(&serving)?;
+    let gateways = match doors.shoppers {
+        Some(listener) => parts.gateways(listener, serving.first_gateway())?,
+        None => Vec::new(),
+    };
+    parts.follow();
+    if let Some(listener) = doors.operators {
+        parts.show();
+        parts.beside_the_writer(folder);
+        let (routes, stop) = (router(Arc::clone(&parts.operator)), parts.stop_operator.clone());
+        parts.tasks.spawn(async move {
+            let _ = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+        });
+    }
+    if let Some(listener) = doors.inside {
+        parts.tasks.spawn(parts.inside().serve(listener, parts.stop_operator.clone()));
+    }
+    let mut writing = if serving.role.writes() { Some(parts.writer()?) } else { None };
+    let said = Said::say(folder, &process, &frozen.definition.engine)?;
+    tracing::info!(?process, "serving");
     let early = tokio::select! {
         () = stop.cancelled() => None,
-        ended = &mut ended => Some(ended),
+        ended = ended(&mut writing) => Some(ended),
+        () = said.lead_once(&parts.gauges) => None,
     };
-    stop_gateways.cancel();
+    parts.stop_gateways.cancel();
     for gateway in gateways {
         let _ = tokio::task::spawn_blocking(move || gateway.join()).await;
     }
@@ -109,15 +117,22 @@ pub async fn serve_within(folder: Folder, limits: Limits, stop: CancellationToke
     parts.stop_writer.cancel();
     let result = match early {
         Some(ended) => ended,
-        None => ended.await,
+        None if writing.is_some() => ended(&mut writing).await,
+        None => Ok(()),
     };
     parts.stop_publisher.cancel();
     parts.tasks.close();
     parts.tasks.wait().await;
-    let _ = std::fs::remove_file(folder.addresses());
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Err(_) => Err(ServeError::Writer("its thread died".to_owned())),
-        Ok(Err(error)) => Err(error.into()),
+    result
+}
+
+/// How the writer ended; never, where there is none.
+async fn ended(writing: &mut Option<Writing>) -> Result<(), ServeError> {
+    match writing {
+        None => std::future::pending().await,
+        Some(writing) => match (&mut writing.ended).await {
+            Ok(ended) => ended.map_err(ServeError::from),
+            Err(_) => Err(ServeError::Writer("its thread died".to_owned())),
+        },
     }
 }

@@ -1,10 +1,11 @@
 //! `flashsale engine serve`, and the supervisor around it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use flashsale_engine::compose::{ServeError, serve};
-use flashsale_engine::sale::Folder;
+use clap::{Args, Subcommand, ValueEnum};
+use flashsale_engine::compose::{ServeError, Serving, serve};
+use flashsale_engine::sale::{Folder, Role};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,8 @@ use crate::supervisor::{self, Ended};
 
 /// Days of logs that are kept.
 const LOG_FILES: usize = 14;
+/// The longest name of a process, characters.
+const LONGEST_NAME: usize = 40;
 
 /// Arguments of `engine`.
 #[derive(Debug, Args)]
@@ -30,17 +33,65 @@ enum Verb {
 
 /// Which folder.
 #[derive(Debug, Args)]
-pub struct Serve {
+pub struct Place {
     /// The sale's folder, as `up` made it
     #[arg(long)]
     folder: PathBuf,
 }
 
+/// Which folder, and as what.
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// What this process does; all but `all` need a stack of servers
+    #[arg(long, value_enum, default_value_t = Part::All)]
+    role: Part,
+    /// What it is called, ending in its number: allocator-2, gateway-3 [default: engine, allocator-1, gateway-1]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where it serves shoppers [default: engine.listen]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where it serves operators [default: engine.operator_listen, the port after it for allocator-2, and so on]
+    #[arg(long, value_name = "ADDRESS")]
+    operator_listen: Option<SocketAddr>,
+}
+
+/// A role, in the words of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Shoppers, operators and the writer in one process
+    All,
+    /// The writer, or a standby that takes over within three seconds, and the operators' API
+    Allocator,
+    /// HTTP for shoppers alone; as many as you like
+    Gateway,
+}
+
+impl From<Part> for Role {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::All => Self::All,
+            Part::Allocator => Self::Allocator,
+            Part::Gateway => Self::Gateway,
+        }
+    }
+}
+
 /// Runs an engine.
 pub fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
-    let Verb::Serve(serving) = &arguments.verb;
-    let folder = Folder::new(serving.folder.clone());
-    let _log = log(&folder, "engine")?;
+    let Verb::Serve(asked) = &arguments.verb;
+    let (folder, role) = (Folder::new(asked.place.folder.clone()), Role::from(asked.role));
+    let serving = Serving {
+        role,
+        name: name(asked.name.as_deref().unwrap_or(role.name()))?,
+        listen: asked.listen,
+        operator_listen: asked.operator_listen,
+        ..Serving::all(folder.clone())
+    };
+    let process = serving.name.clone();
+    let _log = log(&folder, &process)?;
     let ended = crate::runtime()?.block_on(async {
         let stop = CancellationToken::new();
         let stopping = stop.clone();
@@ -52,7 +103,7 @@ pub fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
             }
             stopping.cancel();
         });
-        serve(folder.clone(), stop).await
+        serve(serving, stop).await
     });
     let Err(error) = ended else { return Ok(Exit::Done) };
     let exit = match &error {
@@ -60,17 +111,29 @@ pub fn run(arguments: &Arguments, _context: &Context) -> Result<Exit, Failure> {
         ServeError::AlreadyServed => Exit::Locked,
         ServeError::Damaged(_) => Exit::Violated,
         ServeError::Key(_) => Exit::BadFile,
+        ServeError::Role => Exit::Usage,
         _ => Exit::Failed,
     };
     tracing::error!(%error, exit = exit.code(), "the engine ends");
-    if exit != Exit::Locked {
+    // The others of a sale go on without one of them.
+    if exit != Exit::Locked && role == Role::All {
         supervisor::leave_word(&folder, &Ended { exit: exit.code(), message: error.to_string() });
     }
     Err(Failure::new(exit, error.to_string()))
 }
 
+/// A name that is a file's, too.
+fn name(given: &str) -> Result<String, Failure> {
+    let sound = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    if given.is_empty() || given.len() > LONGEST_NAME || !given.chars().all(sound) {
+        let help = format!("letters, digits and '-', at most {LONGEST_NAME}");
+        return Err(Failure::new(Exit::Usage, format!("{given:?} is no name for a process")).help(help));
+    }
+    Ok(given.to_owned())
+}
+
 /// Runs the supervisor; started by `up`.
-pub fn supervise(arguments: &Serve, _context: &Context) -> Result<Exit, Failure> {
+pub fn supervise(arguments: &Place, _context: &Context) -> Result<Exit, Failure> {
     let folder = Folder::new(arguments.folder.clone());
     let _log = log(&folder, "supervisor")?;
     crate::runtime()?.block_on(supervisor::supervise(&folder))

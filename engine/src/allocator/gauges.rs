@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use flashsale_core::{HaltCause, HaltScope, Phase, Position, State};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// The longest time that a stage's histogram tells apart, microseconds: a minute.
 const LONGEST_US: u64 = 60_000_000;
@@ -32,6 +33,12 @@ impl Stage {
     /// Records a time, as microseconds.
     pub fn record_time(&self, time: Duration) {
         self.record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds what was recorded elsewhere.
+    pub fn merge(&self, recorded: &Histogram<u64>) {
+        // All have the same bounds, so that adding cannot fail.
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).add(recorded);
     }
 
     /// Everything since the last take, if there is anything. A stage has one reader: what it takes is gone for others.
@@ -126,6 +133,8 @@ pub struct Gauges {
     pub cache: Stage,
     /// The sale as of the last committed batch, at most 50 ms old while batches are committed; none before the first.
     pub sale: ArcSwapOption<SaleView>,
+    /// Whether this process has the writer; it never has it again once it lost it, because it ends then.
+    leads: watch::Sender<bool>,
     /// Why the writer stopped by itself; none while it works.
     pub stopped: ArcSwapOption<String>,
     /// Why the ledger has not confirmed the batch on its way, once that is late: gateways take nothing more meanwhile.
@@ -282,6 +291,19 @@ impl Gauges {
     pub fn lead(&self) {
         self.heard_at.store(0, Relaxed);
         self.opening.store(true, Relaxed);
+        self.leads.send_replace(true);
+    }
+
+    /// Whether this process has the writer.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        *self.leads.borrow()
+    }
+
+    /// Waits until this process has the writer.
+    pub async fn leading(&self) {
+        // The sender lives as long as these gauges: waiting cannot fail.
+        let _ = self.leads.subscribe().wait_for(|leads| *leads).await;
     }
 
     /// What was read and not committed: up to `through`, so many commands, the oldest of this time (Unix ms).

@@ -49,11 +49,13 @@ pub struct Options {
     pub layers: Layers,
     /// [`SNAPSHOT_EVERY`], outside tests.
     pub snapshot_every: Duration,
+    /// The log comes back by itself after an outage, so that the writer waits for it; else it starts afresh.
+    pub log_returns: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { alone: false, layers: Layers::default(), snapshot_every: SNAPSHOT_EVERY }
+        Self { alone: false, layers: Layers::default(), snapshot_every: SNAPSHOT_EVERY, log_returns: false }
     }
 }
 

@@ -294,7 +294,7 @@ impl Writing {
             Err(error) => {
                 let now = self.now();
                 let since = *self.refused_since.get_or_insert(now);
-                if now.saturating_sub(since) >= REFUSED_FOR {
+                if !self.service.options.log_returns && now.saturating_sub(since) >= REFUSED_FOR {
                     return Err(WriterError::Log(error.to_string()));
                 }
                 tracing::warn!(%error, "a tick was perhaps not appended; the next one is as good");
@@ -356,7 +356,10 @@ impl Writing {
         let me = allocator.identity();
         Box::pin(async move {
             sleep(BEAT).await;
-            (ledger.beat(me.epoch, me.writer).await, log.end().await)
+            // A log that is away must not make the writer look dead.
+            let end =
+                async { timeout(BEAT, log.end()).await.unwrap_or_else(|_| Err(LogError::Unavailable("slow".into()))) };
+            tokio::join!(ledger.beat(me.epoch, me.writer), end)
         })
     }
 }

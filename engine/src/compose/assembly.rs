@@ -1,6 +1,5 @@
 //! The parts of an engine, put together from its stores.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast};
@@ -8,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::ServeError;
 use super::facts::{define, facts};
 use super::files::in_use;
 use super::stores::{Outlets, RunBooks, Stores};
+use super::{ServeError, Serving};
 use crate::adapters::console::Console;
 use crate::adapters::system_clock::SystemClock;
 use crate::allocator::gauges::Gauges;
@@ -19,10 +18,10 @@ use crate::allocator::nudges;
 use crate::allocator::service::{Options, Ports, Service, WriterError};
 use crate::allocator::takeover::Claim;
 use crate::gateway::batch::{Batcher, Parts as BatcherParts};
-use crate::gateway::connection::Limits;
 use crate::gateway::desk::Shared;
 use crate::gateway::gate::GateFlag;
 use crate::gateway::gauges::GatewayGauges;
+use crate::gateway::inside::Inside;
 use crate::gateway::late::Late;
 use crate::gateway::refill::Refill;
 use crate::gateway::{Gateway, bind};
@@ -30,10 +29,12 @@ use crate::id::Ids;
 use crate::operator::changes::Changes;
 use crate::operator::routes::Operator;
 use crate::operator::status::StatusSource;
+use crate::operator::visits::Visits;
 use crate::ports::{Cache, Clock, Log, Notifier};
 use crate::publisher::answers::Answers;
 use crate::publisher::board::Board;
 use crate::publisher::events::Encoder;
+use crate::publisher::follower::Follower;
 use crate::publisher::service::{Parts, Publisher};
 use crate::reconciler;
 use crate::record::BatchId;
@@ -54,12 +55,13 @@ pub(super) struct Assembly {
     stores: Arc<Stores>,
     clock: Arc<dyn Clock>,
     console: Arc<Console>,
-    gauges: Arc<Gauges>,
+    pub(super) gauges: Arc<Gauges>,
     gate: Arc<GateFlag>,
     publisher: Arc<Publisher>,
     shared: Shared,
     keys: Keys,
     gateway_gauges: Vec<Arc<GatewayGauges>>,
+    visits: Visits,
     operators: Batcher,
     settling: Batcher,
     pub(super) operator: Arc<Operator>,
@@ -81,12 +83,12 @@ pub(super) struct Writing {
 
 impl Assembly {
     pub(super) fn new(
-        folder: &Folder,
+        serving: &Serving,
         frozen: Arc<Frozen>,
         stores: Stores,
         outlets: Outlets,
-        limits: Limits,
     ) -> Result<Self, ServeError> {
+        let Serving { folder, role, limits, .. } = serving;
         let (stores, Outlets { cache, events, decisions, alone }) = (Arc::new(stores), outlets);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let console = Arc::new(Console::default());
@@ -137,10 +139,10 @@ impl Assembly {
             payments: Arc::clone(&stores.payments),
             clock: Arc::clone(&clock),
             ids: ids.clone(),
-            facts: Arc::new(facts(&frozen, limits)),
+            facts: Arc::new(facts(&frozen, *limits)),
         };
-        let gateway_gauges: Vec<Arc<GatewayGauges>> =
-            (0..definition.engine.gateways.max(1)).map(|_| Arc::default()).collect();
+        let threads = if role.serves_shoppers() { definition.engine.gateways.max(1) } else { 0 };
+        let gateway_gauges: Vec<Arc<GatewayGauges>> = (0..threads).map(|_| Arc::default()).collect();
         let status = Arc::new(StatusSource {
             frozen: Arc::clone(&frozen),
             writer: Arc::clone(&gauges),
@@ -149,7 +151,10 @@ impl Assembly {
             clock: Arc::clone(&clock),
             started_at: clock.now(),
         });
+        let token = std::fs::read_to_string(folder.operator_token())?.trim().to_owned();
+        let visits = Visits { folder: folder.clone(), token: token.clone(), mirrors: Arc::default() };
         let changes = Changes {
+            gateways: Arc::new(visits.clone()),
             submit: Arc::new(operators.clone()),
             gate: Arc::clone(&gate),
             history: Arc::clone(&history),
@@ -165,7 +170,7 @@ impl Assembly {
             changes,
             frames: broadcast::channel(FRAMES).0,
             newest: arc_swap::ArcSwapOption::empty(),
-            token: std::fs::read_to_string(folder.operator_token())?.trim().to_owned(),
+            token,
             stop: stop_operator.clone(),
         });
         Ok(Self {
@@ -179,6 +184,7 @@ impl Assembly {
             shared,
             keys,
             gateway_gauges,
+            visits,
             operators,
             settling,
             operator,
@@ -198,11 +204,12 @@ impl Assembly {
     pub(super) fn gateways(
         &self,
         first: std::net::TcpListener,
-        listen: SocketAddr,
+        first_number: u32,
     ) -> Result<Vec<std::thread::JoinHandle<()>>, ServeError> {
+        let listen = first.local_addr()?;
         let mut first = Some(first);
         let mut threads = Vec::new();
-        for (number, gauges) in (0..).zip(&self.gateway_gauges) {
+        for (number, gauges) in (first_number..).zip(&self.gateway_gauges) {
             let listener = match first.take() {
                 Some(listener) => listener,
                 None => bind(listen).map_err(|error| in_use(listen, error))?,
@@ -224,24 +231,51 @@ impl Assembly {
         Ok(threads)
     }
 
-    /// Starts the tasks of the background runtime.
-    pub(super) fn background(&self, folder: &Folder) {
-        let history = Arc::clone(&self.stores.history);
-        let notifier: Arc<dyn Notifier> = self.console.clone();
+    /// Starts what every process of a sale does: it hears of decisions that others make, and of the gate.
+    pub(super) fn follow(&self) {
+        let (history, stop) = (Arc::clone(&self.stores.history), &self.stop_operator);
+        if let Some(decisions) = &self.decisions {
+            let follower = Follower {
+                decisions: Arc::clone(decisions),
+                history: Arc::clone(&history),
+                answers: self.publisher.answers(),
+                gauges: Arc::clone(&self.gauges),
+                clock: Arc::clone(&self.clock),
+            };
+            self.tasks.spawn(follower.run(stop.clone()));
+        }
+        self.tasks.spawn(reconciler::follow_gate(history, Arc::clone(&self.gate), stop.clone()));
+    }
+
+    /// Starts what shows a sale to its operators.
+    pub(super) fn show(&self) {
         let stop = &self.stop_operator;
         let collector = Collector {
             status: Arc::clone(&self.operator.status),
             writer: Arc::clone(&self.gauges),
             gateways: self.gateway_gauges.clone(),
+            mirrors: Arc::clone(&self.visits.mirrors),
             produce: vec![Arc::clone(&self.operators.produce)],
             timeline: Arc::clone(&self.console) as Arc<dyn Timeline>,
             clock: Arc::clone(&self.clock),
         };
-        let frames = &self.operator.frames;
-        self.tasks.spawn(collector.run(frames.clone(), stop.clone()));
-        let recording = folder.run(self.frozen.run).join("recording.jsonl");
-        self.tasks.spawn(recorder::run(recording, frames.subscribe(), stop.clone()));
+        self.tasks.spawn(collector.run(self.operator.frames.clone(), stop.clone()));
         self.tasks.spawn(keep_newest(Arc::clone(&self.operator), stop.clone()));
+        self.tasks.spawn(self.visits.clone().run(stop.clone()));
+    }
+
+    /// The side door of a gateway process.
+    pub(super) fn inside(&self) -> Inside {
+        Inside::new(self.gateway_gauges.clone(), Arc::clone(&self.gate), self.visits.token.clone())
+    }
+
+    /// Starts what runs beside the writer, under its epoch: nothing of it before this process has the writer.
+    pub(super) fn beside_the_writer(&self, folder: &Folder) {
+        let history = Arc::clone(&self.stores.history);
+        let notifier: Arc<dyn Notifier> = self.console.clone();
+        let stop = &self.stop_operator;
+        let recording = folder.run(self.frozen.run).join("recording.jsonl");
+        self.once_leading(recorder::run(recording, self.operator.frames.subscribe(), stop.clone()));
         let schedule = Schedule {
             writer: Arc::clone(&self.gauges),
             submit: Arc::new(self.operators.clone()),
@@ -249,22 +283,26 @@ impl Assembly {
             clock: Arc::clone(&self.clock),
             notifier: Arc::clone(&notifier),
         };
-        self.tasks.spawn(schedule.run(stop.clone()));
+        self.once_leading(schedule.run(stop.clone()));
         let payments = Arc::clone(&self.stores.payments);
         let submit: Arc<dyn Submit> = Arc::new(self.settling.clone());
         let settler =
             Settler::new(Arc::clone(&history), payments, submit, Arc::clone(&notifier), Arc::clone(&self.clock));
-        self.tasks.spawn(settler.run(stop.clone()));
-        self.tasks.spawn(reconciler::run(
-            Arc::clone(&history),
-            Arc::clone(&self.gate),
-            notifier,
-            Arc::clone(&self.clock),
-            stop.clone(),
-        ));
-        self.tasks.spawn(reconciler::follow_gate(Arc::clone(&history), Arc::clone(&self.gate), stop.clone()));
-        self.tasks.spawn(nudges::notices(Arc::clone(&self.cache), Arc::clone(&self.nudge), stop.clone()));
-        self.tasks.spawn(nudges::sweep(history, Arc::clone(&self.clock), Arc::clone(&self.nudge), stop.clone()));
+        self.once_leading(settler.run(stop.clone()));
+        let (gate, clock) = (Arc::clone(&self.gate), Arc::clone(&self.clock));
+        self.once_leading(reconciler::run(Arc::clone(&history), gate, notifier, clock, stop.clone()));
+        self.once_leading(nudges::notices(Arc::clone(&self.cache), Arc::clone(&self.nudge), stop.clone()));
+        self.once_leading(nudges::sweep(history, Arc::clone(&self.clock), Arc::clone(&self.nudge), stop.clone()));
+    }
+
+    fn once_leading(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let (gauges, stop) = (Arc::clone(&self.gauges), self.stop_operator.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = gauges.leading() => task.await,
+                () = stop.cancelled() => {}
+            }
+        });
     }
 
     /// Starts the writer on a thread of its own.
@@ -282,7 +320,7 @@ impl Assembly {
                 clock: Arc::clone(&self.clock),
             },
             claim: Claim { define: define(&self.frozen)?, writer: Uuid::new_v4(), boot: rand::random() },
-            options: Options { alone: self.alone, ..Options::default() },
+            options: Options { alone: self.alone, log_returns: self.decisions.is_some(), ..Options::default() },
             gauges: Arc::clone(&self.gauges),
             publisher: Arc::clone(&self.publisher),
             nudge: Arc::clone(&self.nudge),

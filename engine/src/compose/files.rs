@@ -1,5 +1,6 @@
-//! The engine's lock, and files that others read.
+//! A process's lock, and files that others read.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -8,15 +9,22 @@ use std::path::Path;
 use super::ServeError;
 use super::holder::holder;
 use crate::gateway::bind;
-use crate::sale::Folder;
+use crate::sale::{Folder, Role};
 
-/// One engine a sale: the pid file stays locked while the engine lives.
-pub(super) fn lock(folder: &Folder) -> Result<File, ServeError> {
-    let mut file = File::options().create(true).truncate(false).write(true).open(folder.pid("engine"))?;
+/// One process a name: the pid file stays locked while it lives.
+pub(super) fn lock(folder: &Folder, name: &str) -> Result<File, ServeError> {
+    let mut file = File::options().create(true).truncate(false).write(true).open(folder.pid(name))?;
     file.try_lock().map_err(|_| ServeError::AlreadyServed)?;
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())?;
     Ok(file)
+}
+
+/// All of a sale's processes at once: none of them serves while these are held.
+pub(super) fn lock_all(folder: &Folder) -> Result<Vec<File>, ServeError> {
+    let others = folder.read_processes().into_iter().map(|process| process.name);
+    let names: BTreeSet<String> = others.chain([Role::All.name().to_owned()]).collect();
+    names.iter().map(|name| lock(folder, name)).collect()
 }
 
 pub(super) fn in_use(address: SocketAddr, error: io::Error) -> ServeError {

@@ -6,7 +6,7 @@ use flashsale_core::Command;
 use uuid::Uuid;
 
 use super::facts::define;
-use super::files::lock;
+use super::files::lock_all;
 use super::{ServeError, Stores, stores};
 use crate::allocator::rebuild::{RebuildError, begins_further, rebuild};
 use crate::audit::recover::{RecoverError, Recovery, recover};
@@ -65,7 +65,7 @@ pub async fn plan_repair(folder: &Folder, frozen: &Frozen) -> Result<Repair, Men
 /// # Errors
 /// See [`MendError`]; an engine that runs is one.
 pub async fn repair(folder: &Folder, frozen: &Frozen, words: &str) -> Result<Repair, MendError> {
-    let _lock = lock(folder)?;
+    let _locks = lock_all(folder)?;
     let (stores, _outlets) = stores::open(folder, frozen).await?;
     let (ledger, me) = (&stores.ledger, Uuid::new_v4());
     let seen = ledger.checkpoint().await?;
@@ -116,7 +116,7 @@ pub async fn renew_log(
     frozen: &Frozen,
     reason: &str,
 ) -> Result<Option<(Recovery, String)>, MendError> {
-    let _lock = lock(folder)?;
+    let _locks = lock_all(folder)?;
     let Some(mut recovery) = plan_recovery(folder, frozen).await? else { return Ok(None) };
     recovery.first.reason = reason.to_owned();
     let generation = recovery.first.generation - 1;

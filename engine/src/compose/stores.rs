@@ -12,6 +12,9 @@ use crate::ports::{Amount, Cache, Events, History, Ledger, Log, Payments};
 use crate::record::{Record, decode};
 use crate::sale::{Folder, Frozen, Provider, Services};
 
+/// How long the first record of a log may take to be read.
+const FIRST_WITHIN: Duration = Duration::from_secs(5);
+
 /// The stores of one run: what is true of it.
 pub struct Stores {
     /// The log.
@@ -110,7 +113,7 @@ impl Stores {
 
     /// Every log of the run by its generation, in order: this one, and what former ones left, where it can be read.
     pub async fn logs(&self, folder: &Folder, frozen: &Frozen) -> Vec<(u32, Arc<dyn Log>)> {
-        let first = self.log.read(0, 1, Duration::ZERO).await.unwrap_or_default();
+        let first = self.log.read(0, 1, FIRST_WITHIN).await.unwrap_or_default();
         let generation = match first.first().and_then(|record| decode(&record.bytes).ok()) {
             Some(Record::Continue(further)) => further.generation,
             _ => 0,

@@ -1,6 +1,8 @@
 //! The batcher: the one way into the log. What arrives while the last record is on its way goes together in the next.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::sent::{LOG_AWAY, SentBatches};
-use super::shedding::Shedding;
+use super::shedding::{QUEUE_OLD, Shedding};
 use crate::allocator::gauges::{Gauges, Stage};
 use crate::ports::{Clock, Log};
 use crate::record::{Committed, Entry};
@@ -53,8 +55,22 @@ pub struct Parts {
 pub struct Batcher {
     waiting: mpsc::Sender<Waiting>,
     shedding: Shedding,
+    undecided: Arc<Undecided>,
     /// From hand-over to the log's acknowledgement, microseconds.
     pub produce: Arc<Stage>,
+}
+
+/// Since when (Unix ms) the oldest batch that was sent waits for its decision; 0: none does.
+#[derive(Debug, Default)]
+struct Undecided(AtomicI64);
+
+impl Undecided {
+    fn age_ms(&self, now: i64) -> u64 {
+        match self.0.load(Relaxed) {
+            0 => 0,
+            since => u64::try_from(now.saturating_sub(since)).unwrap_or_default(),
+        }
+    }
 }
 
 struct Waiting {
@@ -76,9 +92,10 @@ impl Batcher {
                 clock: Arc::clone(&parts.clock),
                 overload: parts.overload.clone(),
             },
+            undecided: Arc::default(),
             produce: Arc::clone(&produce),
         };
-        tokio::spawn(Sending::new(parts, produce).run(waiting));
+        tokio::spawn(Sending::new(parts, produce, Arc::clone(&handle.undecided)).run(waiting));
         handle
     }
 
@@ -87,7 +104,7 @@ impl Batcher {
     /// # Errors
     /// The reason why it was not taken.
     pub fn hand_over(&self, entry: Entry) -> Result<oneshot::Receiver<Submitted>, &'static str> {
-        if let Some(reason) = self.shedding.overloaded() {
+        if let Some(reason) = self.shedding.overloaded().or_else(|| self.stuck()) {
             return Err(reason);
         }
         let (answer, answered) = oneshot::channel();
@@ -95,6 +112,13 @@ impl Batcher {
             Ok(()) => Ok(answered),
             Err(_) => Err(QUEUE_FULL),
         }
+    }
+
+    /// What this sender sent is not decided for too long: the log is away, or whoever decides.
+    fn stuck(&self) -> Option<&'static str> {
+        let limit = self.shedding.overload.as_ref()?.max_queue_age;
+        let age = self.undecided.age_ms(self.shedding.clock.now());
+        (u128::from(age) > limit.as_millis()).then_some(QUEUE_OLD)
     }
 }
 
@@ -117,13 +141,26 @@ struct Sending {
     feed: mpsc::Receiver<Arc<Committed>>,
     gauges: Arc<Gauges>,
     produce: Arc<Stage>,
+    clock: Arc<dyn Clock>,
     sent: SentBatches<oneshot::Sender<Submitted>>,
+    /// When each of them was sent (Unix ms), by its number.
+    times: VecDeque<(u64, i64)>,
+    undecided: Arc<Undecided>,
 }
 
 impl Sending {
-    fn new(parts: Parts, produce: Arc<Stage>) -> Self {
-        let Parts { gateway, boot, log, feed, gauges, .. } = parts;
-        Self { log, feed, gauges, produce, sent: SentBatches::new(gateway, boot) }
+    fn new(parts: Parts, produce: Arc<Stage>, undecided: Arc<Undecided>) -> Self {
+        let Parts { gateway, boot, log, feed, gauges, clock, .. } = parts;
+        let sent = SentBatches::new(gateway, boot);
+        Self { log, feed, gauges, produce, clock, sent, times: VecDeque::new(), undecided }
+    }
+
+    fn show_oldest(&mut self) {
+        let oldest = self.sent.oldest();
+        while self.times.front().is_some_and(|(number, _)| oldest.is_none_or(|oldest| *number < oldest)) {
+            self.times.pop_front();
+        }
+        self.undecided.0.store(self.times.front().map_or(0, |(_, at)| *at), Relaxed);
     }
 
     async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
@@ -132,6 +169,7 @@ impl Sending {
         let mut taken = Vec::with_capacity(TOGETHER);
         let mut open = true;
         while open || !self.sent.is_empty() {
+            self.show_oldest();
             let may_send = open && appends.len() < IN_FLIGHT && self.sent.has_room();
             tokio::select! {
                 biased;
@@ -167,7 +205,10 @@ impl Sending {
         }
         let (entries, answers) = taken.drain(..).map(|waiting| (waiting.entry, waiting.answer)).unzip();
         match self.sent.record(entries, answers) {
-            Ok(record) => Some(record),
+            Ok((number, bytes)) => {
+                self.times.push_back((number, self.clock.now()));
+                Some((number, bytes))
+            }
             Err((error, answers)) => {
                 tracing::error!(%error, "a batch could not be encoded");
                 answers.into_iter().for_each(|waiter| answer(waiter, Submitted::Overloaded(LOG_AWAY)));

@@ -62,6 +62,30 @@ impl GatewayGauges {
         }
     }
 
+    /// Everything that only grows, in an order of its own.
+    #[must_use]
+    pub fn counters(&self) -> Vec<u64> {
+        self.growing().map(|counter| counter.load(Relaxed)).collect()
+    }
+
+    /// Adds what another process counted, in the order of [`GatewayGauges::counters`], and sets its connections.
+    pub fn grow(&self, growth: &[u64], connections: u64) {
+        for (counter, more) in self.growing().zip(growth) {
+            counter.fetch_add(*more, Relaxed);
+        }
+        self.connections.store(connections, Relaxed);
+    }
+
+    /// Open connections now.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
+    fn growing(&self) -> impl Iterator<Item = &AtomicU64> {
+        [&self.ledger_reads, &self.cache_reads, &self.halted].into_iter().chain(self.answers.iter().flatten())
+    }
+
     /// Answers so far by (route, status), those that are not zero.
     #[must_use]
     pub fn answers(&self) -> BTreeMap<(&'static str, u16), u64> {

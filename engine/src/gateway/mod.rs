@@ -3,8 +3,9 @@
 //! In the order a request flows: [`connection`] (limits), [`lines`] (who is silent), [`socket`] (answers that leave
 //! together), [`routes`] (the one table), [`desk`] (what a thread works with), [`availability`] (and its [`refill`]),
 //! [`reserve`], [`reservations`], [`checkout`], [`problem`] (refusals), [`batch`] (the way into the log), [`gate`],
-//! [`late`], [`tally`], [`gauges`], [`openapi`]. What these decide is apart from how they wait, so that the simulator
-//! drives it too: [`flag`], [`lookup`], [`paying`], [`sent`], [`shedding`].
+//! [`late`], [`tally`], [`gauges`], [`inside`] (the side door of a process that has no operators), [`openapi`]. What
+//! these decide is apart from how they wait, so that the simulator drives it too: [`flag`], [`lookup`], [`paying`],
+//! [`sent`], [`shedding`].
 
 pub mod availability;
 pub mod batch;
@@ -14,6 +15,7 @@ pub mod desk;
 pub mod flag;
 pub mod gate;
 pub mod gauges;
+pub mod inside;
 pub mod late;
 pub mod lines;
 pub mod lookup;

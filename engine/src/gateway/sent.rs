@@ -44,6 +44,12 @@ impl<W> SentBatches<W> {
         self.sent.is_empty()
     }
 
+    /// The number of the oldest that is neither.
+    #[must_use]
+    pub fn oldest(&self) -> Option<u64> {
+        self.sent.front().map(|sent| sent.number)
+    }
+
     /// Whether fewer batches wait than may.
     #[must_use]
     pub fn has_room(&self) -> bool {

@@ -24,6 +24,13 @@ pub trait Audit: Send + Sync {
     async fn passes(&self) -> Result<(), String>;
 }
 
+/// The gateways that are processes of their own.
+#[async_trait]
+pub trait Gateways: Send + Sync {
+    /// Shuts or opens their gates now, without waiting for the ledger's row: how many heard of it, of how many.
+    async fn set_gate(&self, gate: Option<&Gate>) -> (usize, usize);
+}
+
 /// Why a change did not happen.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -41,6 +48,8 @@ pub struct Changes {
     pub submit: Arc<dyn Submit>,
     /// The gate of this process.
     pub gate: Arc<GateFlag>,
+    /// The other gates.
+    pub gateways: Arc<dyn Gateways>,
     /// The gate's row.
     pub history: Arc<dyn History>,
     /// Items by SKU.
@@ -109,6 +118,7 @@ impl Changes {
         let gate = Gate { since: self.clock.now(), by: request.by.clone(), reason: request.reason.clone(), invariant };
         self.gate.set(Some(gate.clone()));
         steps.push("gate shut in this engine".to_owned());
+        self.tell_gateways(Some(&gate), steps).await;
         match self.history.set_gate(Some(&gate)).await {
             Ok(()) => steps.push("gate shut in the ledger".to_owned()),
             Err(error) => steps.push(format!("gate not shut in the ledger: {error}")),
@@ -120,8 +130,18 @@ impl Changes {
             Ok(()) => {
                 self.gate.set(None);
                 steps.push("gate open".to_owned());
+                self.tell_gateways(None, steps).await;
             }
             Err(error) => steps.push(format!("gate still shut: {error}")),
+        }
+    }
+
+    /// A gateway that did not hear of it sees the ledger's row within half a second.
+    async fn tell_gateways(&self, gate: Option<&Gate>, steps: &mut Vec<String>) {
+        let (heard, all) = self.gateways.set_gate(gate).await;
+        if all > 0 {
+            let what = if gate.is_some() { "shut" } else { "open" };
+            steps.push(format!("gate {what} in {heard} of {all} gateways"));
         }
     }
 

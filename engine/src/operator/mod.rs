@@ -3,4 +3,5 @@
 pub mod changes;
 pub mod routes;
 pub mod status;
+pub mod visits;
 pub mod wire;

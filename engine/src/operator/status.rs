@@ -53,6 +53,7 @@ impl StatusSource {
             rehearsal: self.frozen.rehearsal,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            leads: self.writer.leads(),
             started_at: self.started_at,
             now: self.clock.now(),
             phase: self.board.phase(),

@@ -20,6 +20,8 @@ pub struct Status {
     pub version: String,
     /// The engine's process.
     pub pid: u32,
+    /// Whether this process has the writer; a standby shows the sale as it hears of it.
+    pub leads: bool,
     /// When this engine started, Unix ms.
     pub started_at: i64,
     /// The engine's clock, Unix ms.

@@ -64,11 +64,13 @@ impl Answers {
         receiver
     }
 
-    /// What a starting writer rebuilt: from now on this process's own decisions count.
-    pub fn begin(&self, state: &State, generation: u32, next_offset: u64) {
+    /// A writer starts in this process: from now on its own decisions count. What it rebuilt; none: nothing is decided yet.
+    pub fn begin(&self, state: Option<&State>, generation: u32, next_offset: u64) {
         let mut hall = self.hall();
         hall.leads = true;
-        self.board.begin(state, generation, next_offset);
+        if let Some(state) = state {
+            self.board.begin(state, generation, next_offset);
+        }
     }
 
     /// The books that decisions of another process go on from. False: this process has the writer itself.

@@ -86,6 +86,12 @@ impl Publisher {
         self.begin.get_mut().unwrap_or_else(PoisonError::into_inner).push(begin);
     }
 
+    /// The feed, for who follows another process's decisions into it.
+    #[must_use]
+    pub fn answers(&self) -> Arc<Answers> {
+        Arc::clone(&self.answers)
+    }
+
     /// Every batch committed from now on, in order; see [`Answers::subscribe`].
     #[must_use]
     pub fn subscribe(&self) -> mpsc::Receiver<Arc<Committed>> {
@@ -94,8 +100,8 @@ impl Publisher {
 
     /// A writer starts: what it rebuilt (none before the log's first record), from which row.
     pub fn begin(&self, state: Option<&State>, row: &Checkpoint) {
+        self.answers.begin(state, row.generation, row.next_offset);
         if let Some(state) = state {
-            self.answers.begin(state, row.generation, row.next_offset);
             self.cache.begin(state, row.generation, row.next_offset, &*self.clock);
         }
         for begin in self.begin.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {

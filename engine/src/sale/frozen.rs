@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Definition;
+use super::{Definition, Process};
 
 /// What `up` froze: written to [`Folder::frozen`], read by the engine and every later command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,10 +78,26 @@ impl Folder {
         self.0.join("shopper.key")
     }
 
-    /// Where the engine listens, once it does: [`Addresses`] as JSON.
+    /// Where shoppers and operators are served, once they are, by the process that has the writer: [`Addresses`] as JSON.
     #[must_use]
     pub fn addresses(&self) -> PathBuf {
         self.0.join("addresses.json")
+    }
+
+    /// Where the processes that serve it say what they are: a file each, [`Process`] as JSON.
+    #[must_use]
+    pub fn processes(&self) -> PathBuf {
+        self.0.join("processes")
+    }
+
+    /// Every process that says it serves the sale, by name. One that was killed says so until its name serves again.
+    #[must_use]
+    pub fn read_processes(&self) -> Vec<Process> {
+        let files = std::fs::read_dir(self.processes()).into_iter().flatten().flatten();
+        let read = |file: std::fs::DirEntry| serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok();
+        let mut all: Vec<Process> = files.filter_map(read).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
     }
 
     /// Where the stack's servers are; absent on the embedded stack. 0600.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Timeline;
 use super::catalogue::name;
+use super::mirrors::Mirrors;
 use super::window::{Percentiles, Rate};
 use crate::allocator::gauges::{Gauges, Stage};
 use crate::gateway::gauges::GatewayGauges;
@@ -29,8 +30,10 @@ pub struct Collector {
     pub status: Arc<StatusSource>,
     /// The writer's.
     pub writer: Arc<Gauges>,
-    /// Of every gateway thread.
+    /// Of every gateway thread of this process.
     pub gateways: Vec<Arc<GatewayGauges>>,
+    /// Of the gateways that are processes of their own.
+    pub mirrors: Arc<Mirrors>,
     /// Of every batcher: append times.
     pub produce: Vec<Arc<Stage>>,
     /// Notes.
@@ -98,7 +101,8 @@ impl Collector {
             }
         };
         const MS: f64 = 0.001;
-        let gateways = || self.gateways.iter();
+        let all = self.gateways();
+        let gateways = || all.iter();
         put(
             "reads",
             &mut gateways().map(|one| &one.reads),
@@ -126,7 +130,7 @@ impl Collector {
 
     #[allow(clippy::cast_precision_loss)] // counts on a screen
     fn rates(&self, windows: &mut Windows, metrics: &mut BTreeMap<String, f64>) {
-        let seconds = self.clock.monotonic().as_secs_f64();
+        let (seconds, all) = (self.clock.monotonic().as_secs_f64(), self.gateways());
         let mut rate = |key: &'static str, value: f64| windows.rates.entry(key).or_default().at(seconds, value);
         let answers = self.answers();
         let sum = |wanted: &dyn Fn(&str, u16) -> bool| -> f64 {
@@ -134,10 +138,10 @@ impl Collector {
         };
         let of = |name: &'static str| sum(&|route, _| route == name);
         let reads = rate("reads", of("availability") + of("products"));
-        let all = rate("all", sum(&|route, _| route != "health"));
-        let halted: u64 = self.gateways.iter().map(|one| one.halted.load(Relaxed)).sum();
+        let requests = rate("all", sum(&|route, _| route != "health"));
+        let halted: u64 = all.iter().map(|one| one.halted.load(Relaxed)).sum();
         let bad = rate("bad", sum(&|_, status| status >= 500)) - rate("halted", halted as f64);
-        let ledger: u64 = self.gateways.iter().map(|one| one.ledger_reads.load(Relaxed)).sum();
+        let ledger: u64 = all.iter().map(|one| one.ledger_reads.load(Relaxed)).sum();
         let missed = rate("ledger", ledger as f64);
         let read = |route: &str, status: u16| {
             matches!(route, "availability" | "products" | "request" | "reservation") && status < 500
@@ -145,21 +149,21 @@ impl Collector {
         let looks = sum(&read);
         let looked = rate("looked", looks);
         let edge = sum(&|route, status| read(route, status) && status == 304);
-        let cached: u64 = self.gateways.iter().map(|one| one.cache_reads.load(Relaxed)).sum();
+        let cached: u64 = all.iter().map(|one| one.cache_reads.load(Relaxed)).sum();
         let layers = [
             ("edge", edge),
             ("memory", (looks - edge - cached as f64 - ledger as f64).max(0.0)),
             ("redis", cached as f64),
             ("ledger", ledger as f64),
         ];
-        let error = if all > 0.0 { (bad / all).clamp(0.0, 1.0) } else { 0.0 };
+        let error = if requests > 0.0 { (bad / requests).clamp(0.0, 1.0) } else { 0.0 };
         let taken: f64 = self.status.board_items().map(|item| f64::from(item.held + item.sold)).sum();
         let depletion = rate("taken", taken);
         let busy = rate("busy", self.writer.busy().as_secs_f64());
         let (cpu, memory) = process();
-        let connections: u64 = self.gateways.iter().map(|one| one.connections.load(Relaxed)).sum();
+        let connections: u64 = all.iter().map(|one| one.connections.load(Relaxed)).sum();
         let values = [
-            (name::REQUEST_RATE, all),
+            (name::REQUEST_RATE, requests),
             (name::READ_RATE, reads),
             (name::WRITE_RATE, rate("writes", of("reserve"))),
             (name::CHECKOUT_RATE, rate("checkouts", of("checkout"))),
@@ -197,13 +201,19 @@ impl Collector {
     }
 
     fn answers(&self) -> BTreeMap<(&'static str, u16), u64> {
-        let mut all = BTreeMap::new();
-        for gateway in &self.gateways {
+        let mut counts = BTreeMap::new();
+        for gateway in self.gateways() {
             for (key, count) in gateway.answers() {
-                *all.entry(key).or_insert(0) += count;
+                *counts.entry(key).or_insert(0) += count;
             }
         }
-        all
+        counts
+    }
+
+    /// Of all gateway threads, in this process and in others.
+    fn gateways(&self) -> Vec<Arc<GatewayGauges>> {
+        let others = self.mirrors.all().into_iter().map(|(_, gauges)| gauges);
+        self.gateways.iter().map(Arc::clone).chain(others).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod collect;
+pub mod mirrors;
 pub mod prometheus;
 pub mod recorder;
 mod window;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use flashsale_engine::compose::{ServeError, serve_within};
+use flashsale_engine::compose::{ServeError, Serving, serve};
 use flashsale_engine::gateway::connection::Limits;
 use flashsale_engine::sale::{Addresses, Folder, Frozen, read};
 use flashsale_engine::token::{LOCAL_KID, Mint, new_secret};
@@ -51,7 +51,7 @@ impl Served {
         let (served, stopped) = (folder.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-            runtime.block_on(serve_within(served, limits, stopped))
+            runtime.block_on(serve(Serving { limits, ..Serving::all(served) }, stopped))
         });
         let begun = Instant::now();
         let addresses = loop {

@@ -96,6 +96,9 @@ impl Reading {
     fn serve(&mut self, inbox: &mpsc::Receiver<Request>) {
         while let Ok(request) = inbox.recv() {
             match request {
+                // Who no longer waits needs no answer: through an outage these would pile up.
+                Request::Read { answer, .. } if answer.is_closed() => {}
+                Request::End { answer } if answer.is_closed() => {}
                 Request::Read { from, limit, wait, answer } => {
                     let read = self.read(from, limit, Instant::now() + wait);
                     // Who no longer waits asks again from the same offset.

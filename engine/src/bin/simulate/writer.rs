@@ -122,7 +122,7 @@ async fn write(
     engine.gauges.stand(row.epoch, row.generation, row.next_offset, row.digest, row.chain);
     let behind = Arc::new(Behind::default());
     if let Some(state) = allocator.state() {
-        engine.answers.begin(state, row.generation, row.next_offset);
+        engine.answers.begin(Some(state), row.generation, row.next_offset);
         lock(&behind.cache).load(state, row.generation, row.next_offset, engine.clock.now(), sim.now());
     }
     sim.spawn(engine.process, publish(Arc::clone(engine), Arc::clone(&ledger), Arc::clone(&behind), row));
