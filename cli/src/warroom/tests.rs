@@ -57,6 +57,7 @@ fn status() -> Status {
         rehearsal: false,
         version: "0.1.0".to_owned(),
         pid: 4_711,
+        leads: true,
         started_at: OPENING - 600_000,
         now: OPENING + 90_000,
         phase: Phase::Live,

@@ -31,8 +31,18 @@ const WITHIN: Duration = Duration::from_secs(2);
 pub struct Ask {
     /// The operators' token.
     pub token: String,
-    /// The gate, when it is to change: shut so, or (none inside) open.
-    pub gate: Option<Option<Gate>>,
+    /// The gate, when it is to change.
+    pub gate: Option<Turn>,
+}
+
+/// What becomes of a gate.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// Nobody reserves.
+    Shut(Gate),
+    /// Everybody may again.
+    Open,
 }
 
 /// Everything since the process began, over all its threads.
@@ -87,8 +97,10 @@ impl Inside {
         if !bool::from(ask.token.as_bytes().ct_eq(self.token.as_bytes())) {
             return Ok(());
         }
-        if let Some(gate) = ask.gate {
-            self.gate.set(gate);
+        match ask.gate {
+            Some(Turn::Shut(gate)) => self.gate.set(Some(gate)),
+            Some(Turn::Open) => self.gate.set(None),
+            None => {}
         }
         let mut answer = serde_json::to_vec(&self.shown())?;
         answer.push(b'\n');

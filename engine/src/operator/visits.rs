@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::changes::Gateways;
-use crate::gateway::inside::{Ask, Shown};
+use crate::gateway::inside::{Ask, Shown, Turn};
 use crate::ports::Gate;
 use crate::sale::{Folder, Process};
 use crate::telemetry::mirrors::Mirrors;
@@ -55,7 +55,7 @@ impl Visits {
         }
     }
 
-    async fn visit(&self, inside: SocketAddr, gate: Option<Option<Gate>>) -> Option<Shown> {
+    async fn visit(&self, inside: SocketAddr, gate: Option<Turn>) -> Option<Shown> {
         let asked = async {
             let mut door = TcpStream::connect(inside).await.ok()?;
             let mut line = serde_json::to_vec(&Ask { token: self.token.clone(), gate }).ok()?;
@@ -73,7 +73,8 @@ impl Visits {
 impl Gateways for Visits {
     async fn set_gate(&self, gate: Option<&Gate>) -> (usize, usize) {
         let gateways = self.gateways();
-        let told = gateways.iter().map(|(_, inside)| self.visit(*inside, Some(gate.cloned())));
+        let turn = || gate.map_or(Turn::Open, |gate| Turn::Shut(gate.clone()));
+        let told = gateways.iter().map(|(_, inside)| self.visit(*inside, Some(turn())));
         let heard = join_all(told).await.iter().filter(|shown| shown.is_some()).count();
         (heard, gateways.len())
     }
