@@ -44,7 +44,7 @@ async fn who_was_granted_by_the_last_writer_never_hears_no_from_the_next() {
     let answers = Answers::new(board.clone(), Arc::clone(&gauges));
     gauges.lead();
     gauges.stand(row.epoch, row.generation, row.next_offset, row.digest, row.chain);
-    answers.begin(new.state().unwrap(), row.generation, row.next_offset);
+    answers.begin(new.state(), row.generation, row.next_offset);
 
     // All three are held as far as this ledger goes; it must not say so to shopper 4, nor that it knows no such request.
     assert_eq!(known(&board, Some(request(4)), 0, false), None);
