@@ -33,7 +33,7 @@ pub fn run(seed: u64, switch: Option<Switch>, story: bool) -> Result<Verdict, St
     let sim = Sim::new(seed, story);
     let world = World::new(&sim, switch)?;
     let busy = Arc::new(Busy::default());
-    let length_ms = sim.chance(|chance| chance.between(4_000, 12_000));
+    let length_ms = sim.chance(|chance| chance.between(5_000, 18_000));
     engine::supervise(&world);
     operators::begin(&world, &busy);
     workload::begin(&world, &busy);

@@ -51,7 +51,7 @@ impl Busy {
 
 /// Sends shoppers in.
 pub fn begin(world: &Arc<World>, busy: &Arc<Busy>) {
-    let (shoppers, hurry) = world.sim.chance(|chance| (chance.between(4, 14), chance.between(10, 150)));
+    let (shoppers, hurry) = world.sim.chance(|chance| (chance.between(6, 18), chance.between(5, 100)));
     for number in 0..shoppers {
         let name = format!("shopper-{number}");
         let shopper = Shopper {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flashsale_core::{Command, State};
+use flashsale_core::{Command, Phase, State};
 use flashsale_engine::allocator::commit::{Attempt, COMMIT_WITHIN, go_on, send};
 use flashsale_engine::allocator::fold::StepError;
 use flashsale_engine::allocator::rebuild::RebuildError;
@@ -257,6 +257,8 @@ impl Writer {
 
     fn tick_if_due(&mut self) {
         let now = self.engine.world.sim.now();
+        let rests = |state: &State| state.phase() == Phase::Upcoming || state.ended();
+        self.ticks.rest(self.allocator.state().is_some_and(rests));
         if !self.ticks.due(now, self.allocator.state().is_some_and(State::has_due)) {
             return;
         }
