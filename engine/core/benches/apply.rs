@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use rows::{Goal, Rows};
 
-use flashsale_core::{ChangeId, Command, ItemRules, Outcome, Position, RequestKey, Rules, State, SubjectKey};
+use flashsale_core::{
+    ChangeId, Command, ItemRules, LOOK_AHEAD, Outcome, Position, RequestKey, Rules, State, SubjectKey,
+};
 
 /// Commands that are made, then timed: a turn of `apply`, a turn of `insert`.
 const TURN: u64 = 16_384;
@@ -70,6 +72,10 @@ fn run(case: &str, stock: u64, decisions: u64) -> Cost {
         turn.extend((done..done + count).map(reserve));
         let begun = spent();
         for (index, command) in (0..).zip(&turn) {
+            if index as usize % LOOK_AHEAD == 0 {
+                let ahead = turn.iter().skip(index as usize).take(LOOK_AHEAD);
+                state.look_ahead(ahead);
+            }
             effects.clear();
             let position = Position { generation: 0, offset: done, index };
             let outcome = state.apply(position, 1_000 + (done >> 8).cast_signed(), command, &mut effects);

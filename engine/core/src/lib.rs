@@ -37,6 +37,7 @@ pub mod view;
 pub use command::{Command, HaltCause, HaltScope, HoldNumber, ItemIndex, PaymentNumber, Position, Refused};
 pub use key::{ChangeId, PaymentKey, RequestKey, SubjectKey};
 pub use outcome::{Effect, HoldChange, Outcome, Refusal};
+pub use reserve::LOOK_AHEAD;
 pub use rules::{ItemRules, RULES_VERSION, Rules};
 pub use state::State;
 pub use view::{HoldStatus, HoldView, ItemStatus, ItemView, PaymentState, PaymentView, Phase, RefundState, RefundView};

@@ -1,6 +1,6 @@
 //! What one record does to a sale: the same for the writer, a rebuild, the audit and the simulator.
 
-use flashsale_core::{Command, Effect, Outcome, Phase, Position, RULES_VERSION, State};
+use flashsale_core::{Command, Effect, LOOK_AHEAD, Outcome, Phase, Position, RULES_VERSION, State};
 use uuid::Uuid;
 
 use crate::ports::LogRecord;
@@ -204,6 +204,10 @@ fn apply(
     }
     let mut outcomes = Vec::with_capacity(batch.entries.len());
     for (index, entry) in (0..).zip(&batch.entries) {
+        if index as usize % LOOK_AHEAD == 0 {
+            let ahead = batch.entries.iter().skip(index as usize).take(LOOK_AHEAD);
+            state.look_ahead(ahead.map(|entry| &entry.command));
+        }
         effects.clear();
         let (position, before) = (Position { index, ..first }, state.phase());
         let outcome = state.apply(position, timestamp, &entry.command, effects);

@@ -8,6 +8,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::checkpoints::Checkpoints;
 use super::commit::{self, Written};
 use super::rows::{checkpoint, damaged, word};
 use super::snapshots::Snapshots;
@@ -23,6 +24,7 @@ pub struct SqliteLedger {
     pub(super) writing: Mutex<SqliteConnection>,
     pub(super) readers: SqlitePool,
     pub(super) snapshots: Snapshots,
+    _checkpoints: Checkpoints,
 }
 
 impl SqliteLedger {
@@ -58,7 +60,9 @@ impl SqliteLedger {
             .connect_with(options.read_only(true))
             .await
             .map_err(|error| unfit(&error))?;
-        Ok(Self { writing: Mutex::new(connection), readers, snapshots: Snapshots::beside(path) })
+        let checkpoints = Checkpoints::of(path, SqliteSynchronous::Normal).await.map_err(|error| unfit(&error))?;
+        let (writing, snapshots) = (Mutex::new(connection), Snapshots::beside(path));
+        Ok(Self { writing, readers, snapshots, _checkpoints: checkpoints })
     }
 
     async fn row(connection: &mut SqliteConnection) -> Result<Checkpoint, LedgerError> {

@@ -13,6 +13,7 @@ use sqlx::{Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use super::checkpoints::Checkpoints;
 use super::{OpenError, options};
 use crate::ports::{Log, LogError, LogRecord};
 
@@ -32,6 +33,7 @@ pub struct SqliteLog {
     recent: Arc<Mutex<Recent>>,
     end: watch::Receiver<u64>,
     readers: SqlitePool,
+    _checkpoints: Option<Checkpoints>,
     _lock: Option<File>,
 }
 
@@ -66,11 +68,20 @@ impl SqliteLog {
         let identity = identity(&mut connection).await.map_err(|error| unfit(&error))?;
         let end = end(&mut connection).await.map_err(|error| unfit(&error))?;
         let readers = readers(path).await.map_err(|error| unfit(&error))?;
+        let checkpoints = Checkpoints::of(path, SqliteSynchronous::Full).await.map_err(|error| unfit(&error))?;
         let (appends, inbox) = mpsc::channel(WAITING);
         let (told, seen) = watch::channel(end);
         let recent = Arc::new(Mutex::new(Recent::default()));
         tokio::spawn(append_all(connection, inbox, end, Arc::clone(&recent), told));
-        Ok(Self { identity, appends: Some(appends), recent, end: seen, readers, _lock: Some(lock) })
+        Ok(Self {
+            identity,
+            appends: Some(appends),
+            recent,
+            end: seen,
+            readers,
+            _checkpoints: Some(checkpoints),
+            _lock: Some(lock),
+        })
     }
 
     /// Opens an existing log for reading only, also while an engine appends to it.
@@ -87,7 +98,15 @@ impl SqliteLog {
         let end = end(&mut connection).await.map_err(|error| unfit(&error))?;
         drop(connection);
         let recent = Arc::new(Mutex::new(Recent::default()));
-        Ok(Self { identity, appends: None, recent, end: watch::channel(end).1, readers, _lock: None })
+        Ok(Self {
+            identity,
+            appends: None,
+            recent,
+            end: watch::channel(end).1,
+            readers,
+            _checkpoints: None,
+            _lock: None,
+        })
     }
 
     fn recent(&self, from: u64, limit: usize) -> Option<Vec<LogRecord>> {

@@ -1,5 +1,6 @@
 //! SQLite: the durable log and the ledger of the embedded stack, a file each.
 
+mod checkpoints;
 mod commit;
 mod history;
 mod ledger;
@@ -48,5 +49,6 @@ fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions 
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .pragma("fullfsync", "on") // macOS: a sync reaches the disk; elsewhere it says nothing
+        .pragma("wal_autocheckpoint", "65536") // pages; `checkpoints` keeps the WAL far shorter
         .busy_timeout(BUSY)
 }
