@@ -206,21 +206,6 @@ impl State {
         });
     }
 
-    /// Whether a customer may have one more.
-    pub(crate) fn allows(&self, subject: SubjectKey, item: ItemIndex) -> bool {
-        let limit = self.items.get(usize::from(item)).map_or(0, |numbers| numbers.per_customer);
-        self.allowance.get(&(subject, item)).copied().unwrap_or(0) < limit
-    }
-
-    pub(crate) fn give_allowance_back(&mut self, subject: SubjectKey, item: ItemIndex) {
-        if let Some(count) = self.allowance.get_mut(&(subject, item)) {
-            *count -= 1;
-            if *count == 0 {
-                self.allowance.remove(&(subject, item));
-            }
-        }
-    }
-
     fn add_hold(
         &mut self,
         subject: SubjectKey,
@@ -236,7 +221,7 @@ impl State {
                 state.parents.insert(number, parent);
             }
         });
-        *self.allowance.entry((subject, item)).or_insert(0) += 1;
+        self.take_allowance(number, subject, item);
         Some(number)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::{HoldNumber, ItemIndex};
+use crate::command::ItemIndex;
 use crate::state::State;
 use crate::switch::{Safeguard, stands};
 use crate::view::{HoldStatus, PaymentState};
@@ -75,13 +75,14 @@ impl State {
             }
         }
         if counted.len() != self.allowance.len()
-            || counted.iter().any(|(key, count)| self.allowance.get(key) != Some(count))
+            || counted.iter().any(|((subject, item), count)| self.allowed(*subject, *item) != *count)
         {
             return Err("I3: the allowances are not those of the holds".to_owned());
         }
-        let requested: BTreeSet<HoldNumber> = self.requests.values().copied().collect();
-        if requested.len() != self.requests.len() {
-            return Err("I3: two requests were granted one hold".to_owned());
+        // Each is found by its own key, and there are no more: no two were granted one hold.
+        let found = self.requests().filter(|(request, hold)| self.granted(*request) == Some(*hold)).count();
+        if found != self.requests.len() {
+            return Err("I3: the requests are not those of the holds".to_owned());
         }
         Ok(())
     }

@@ -52,10 +52,7 @@ impl State {
         self.clock.restart();
         self.schedule.opened_at = Some(self.clock.last_timestamp());
         let room = self.items.iter().map(|item| item.stock as usize).sum::<usize>().min(MOST_ROOM);
-        self.holds.reserve(room);
-        self.requests.reserve(room);
-        self.allowance.reserve(room);
-        self.expiring.reserve(room);
+        self.reserve_room(room);
         self.sale_changed(effects);
         Outcome::Done
     }

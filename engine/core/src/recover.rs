@@ -6,6 +6,7 @@ use crate::hold::Hold;
 use crate::key::RequestKey;
 use crate::outcome::{Outcome, Refusal};
 use crate::state::State;
+use crate::table::Table;
 use crate::view::{HoldStatus, HoldView, PaymentView, Phase};
 
 /// A record whose commands are lost and whose decision is not.
@@ -109,7 +110,11 @@ impl State {
         }
         self.adopt_payments(&tables.payments)?;
         self.adopt_holds(&tables.holds)?;
-        self.requests = tables.requests.iter().copied().collect();
+        for (request, hold) in &tables.requests {
+            if (*hold as usize) < self.holds.len() && self.granted(*request).is_none() {
+                self.remember(*request, *hold);
+            }
+        }
         self.digest = self.recount_digest();
         Ok(())
     }
@@ -137,7 +142,8 @@ impl State {
         self.holds.clear();
         self.parents.clear();
         self.refunds.clear();
-        self.allowance.clear();
+        (self.allowance, self.requests) = (Table::default(), Table::default());
+        self.request_keys.clear();
         self.live = 0;
         let (mut held, mut offered): (Vec<&HoldView>, Vec<&HoldView>) = (Vec::new(), Vec::new());
         for (number, row) in (0 as HoldNumber..).zip(rows) {
@@ -155,7 +161,7 @@ impl State {
                 HoldStatus::Confirmed => {}
                 _ => continue,
             }
-            *self.allowance.entry((row.subject, row.item)).or_insert(0) += 1;
+            self.take_allowance(number, row.subject, row.item);
         }
         self.live = (held.len() + offered.len()) as u64;
         let in_order = |rows: &mut Vec<&HoldView>| rows.sort_by_key(|row| (row.since, row.hold));

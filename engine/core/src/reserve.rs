@@ -1,29 +1,13 @@
 //! The line that grants.
 
-use crate::command::{Command, HoldNumber, ItemIndex};
+use crate::command::{HoldNumber, ItemIndex};
 use crate::key::{RequestKey, SubjectKey};
 use crate::outcome::{Effect, Outcome, Refusal};
 use crate::state::State;
 use crate::switch::{Safeguard, stands};
 use crate::view::{HoldStatus, Phase};
 
-/// Commands that are looked ahead at together: as many misses as a processor has on their way at once, and some more.
-pub const LOOK_AHEAD: usize = 32;
-
 impl State {
-    /// Looks up what these commands will look up, and decides nothing: with a million grants the tables are far larger
-    /// than caches, and misses that are asked for together are waited for together.
-    pub fn look_ahead<'a>(&self, commands: impl IntoIterator<Item = &'a Command>) {
-        let known = commands.into_iter().filter(|command| match command {
-            Command::Reserve { request, subject, item, .. } => {
-                self.requests.contains_key(request) | self.allowance.contains_key(&(*subject, *item))
-            }
-            _ => false,
-        });
-        // Nobody needs the number; the looks are the purpose.
-        std::hint::black_box(known.count());
-    }
-
     /// Reserves one unit, or says why not. A request that was granted gets the same reservation again; a refused one
     /// changed nothing and is decided afresh.
     pub(crate) fn reserve(
@@ -34,12 +18,12 @@ impl State {
         wait: bool,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        if let Some(hold) = self.requests.get(&request).filter(|_| stands(Safeguard::RequestMemory)) {
-            return self.replay(*hold, item);
+        if let Some(hold) = self.granted(request).filter(|_| stands(Safeguard::RequestMemory)) {
+            return self.replay(hold, item);
         }
         match self.decide(subject, item, wait, effects) {
             Ok(hold) => {
-                self.requests.insert(request, hold);
+                self.remember(request, hold);
                 self.granted += 1;
                 match self.holds.get(hold as usize).map(crate::hold::Hold::status) {
                     Some(HoldStatus::Waiting) => Outcome::Waiting { hold, replayed: false },

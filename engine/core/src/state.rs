@@ -10,10 +10,11 @@ use crate::command::{HaltCause, HaltScope, HoldNumber, ItemIndex, PaymentNumber,
 use crate::duplicates::Batches;
 use crate::hold::Hold;
 use crate::item::Item;
-use crate::key::{PaymentKey, RawKeys, RequestKey, SubjectKey};
+use crate::key::{PaymentKey, RawKeys, RequestKey};
 use crate::pace::Pace;
 use crate::payment::Payment;
 use crate::rules::Rules;
+use crate::table::Table;
 use crate::view::{HoldStatus, HoldView, ItemStatus, ItemView, PaymentView, Phase, RefundView};
 
 /// How many holds at the head of the queue are looked at for an item's earliest deadline.
@@ -35,9 +36,11 @@ pub struct State {
     pub(crate) parents: BTreeMap<HoldNumber, HoldNumber>,
     pub(crate) refunds: BTreeMap<HoldNumber, RefundView>,
     /// Grants and places in the waitlist by request; refused requests are not remembered.
-    pub(crate) requests: HashMap<RequestKey, HoldNumber, RawKeys>,
+    pub(crate) requests: Table,
+    /// By hold number; zeros, and not in the table, for a hold that no request began.
+    pub(crate) request_keys: Vec<RequestKey>,
     /// Held + bought + waiting, by customer and item.
-    pub(crate) allowance: HashMap<(SubjectKey, ItemIndex), u16, RawKeys>,
+    pub(crate) allowance: Table,
     /// Holds in the order their time ends: all last equally long. Ended ones are skipped.
     pub(crate) expiring: VecDeque<HoldNumber>,
     /// Offers with their deadline on the offers' clock, in order.
@@ -92,8 +95,9 @@ impl State {
             holds: Vec::new(),
             parents: BTreeMap::new(),
             refunds: BTreeMap::new(),
-            requests: HashMap::default(),
-            allowance: HashMap::default(),
+            requests: Table::default(),
+            request_keys: Vec::new(),
+            allowance: Table::default(),
             expiring: VecDeque::new(),
             offers: VecDeque::new(),
             payments: Vec::new(),
@@ -288,17 +292,6 @@ impl State {
     /// Payments that the provider still has to be told or asked about.
     pub fn open_payments(&self) -> impl Iterator<Item = PaymentView> + '_ {
         self.open_payments.iter().filter_map(|number| self.payment(*number))
-    }
-
-    /// The hold that a request was granted, or its place in the waitlist.
-    #[must_use]
-    pub fn granted(&self, request: RequestKey) -> Option<HoldNumber> {
-        self.requests.get(&request).copied()
-    }
-
-    /// Every granted request, in no order.
-    pub fn requests(&self) -> impl Iterator<Item = (RequestKey, HoldNumber)> + '_ {
-        self.requests.iter().map(|(request, hold)| (*request, *hold))
     }
 
     /// Reserve decisions: granted (replays apart), and refused in [`Refusal::ALL`](crate::Refusal::ALL) order.

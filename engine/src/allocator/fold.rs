@@ -204,7 +204,7 @@ fn apply(
     }
     let mut outcomes = Vec::with_capacity(batch.entries.len());
     for (index, entry) in (0..).zip(&batch.entries) {
-        if index as usize % LOOK_AHEAD == 0 {
+        if (index as usize).is_multiple_of(LOOK_AHEAD) {
             let ahead = batch.entries.iter().skip(index as usize).take(LOOK_AHEAD);
             state.look_ahead(ahead.map(|entry| &entry.command));
         }
