@@ -6,7 +6,8 @@
 //! # Layout, in the order data flows
 //! - [`rules`]: what the definition says. [`key`]: hashes in place of names.
 //! - [`command`]: everything that can change a sale. [`outcome`]: what a command came to.
-//! - `state`: the tables, of `hold`s, `item`s and `payment`s; `table` finds holds by key, for `allowance`. [`view`]: plain pictures of them.
+//! - `state`: the tables, of `hold`s, `item`s and `payment`s; `table` finds holds by key, for `allowance`. [`view`]:
+//!   plain pictures of them.
 //! - `apply`: one match. `clock` and `pace`: time. `reserve`: the line that grants. [`holds`]: beginning and ending them.
 //!   [`payment`]: what the sale knows of money. `phase`: what operators do.
 //! - [`recover`]: a state from the ledger's rows, for a log that lost its tail.
