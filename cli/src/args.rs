@@ -56,6 +56,10 @@ pub enum Command {
     Plan(commands::plan::Arguments),
     /// Freeze the definition and start the engine
     Up(commands::up::Arguments),
+    /// Answer the checklist of the last hour, line by line with its evidence; exit 69 on no-go
+    Preflight(commands::preflight::Arguments),
+    /// Warm cache, pools, producers, consumers, brokers and gateways
+    Prewarm(commands::prewarm::Arguments),
     /// Run a whole sale: check, start, open, watch, drain, prove, report
     Run(commands::run::Arguments),
     /// Run a sale file as a rehearsal: its own data, sandbox payments, a simulated crowd

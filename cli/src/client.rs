@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_engine::operator::wire::{Change, ChangeRequest, Changed, Status};
+use flashsale_engine::operator::wire::{Change, ChangeRequest, Changed, PrewarmRequest, Status, Warmed};
 
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
@@ -47,6 +47,21 @@ impl Client {
         if answer.status() == reqwest::StatusCode::UNAUTHORIZED {
             return Err(Failure::new(Exit::Denied, "the operator's token was refused").help("--token-file FILE"));
         }
+        answer.json().await.map_err(|error| self.away(&error))
+    }
+
+    /// `GET /metrics`
+    pub async fn metrics(&self) -> reqwest::Result<String> {
+        let answer = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.token).send().await;
+        answer?.error_for_status()?.text().await
+    }
+
+    /// `POST /v1/prewarm`; waits as long as it may take.
+    pub async fn prewarm(&self, within: Duration) -> Result<Warmed, Failure> {
+        let request = PrewarmRequest { within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) };
+        let call = self.http.post(format!("{}/v1/prewarm", self.url)).bearer_auth(&self.token).json(&request);
+        let answer = call.timeout(within + PATIENCE).send().await.map_err(|error| self.away(&error))?;
+        let answer = answer.error_for_status().map_err(|error| self.away(&error))?;
         answer.json().await.map_err(|error| self.away(&error))
     }
 

@@ -5,7 +5,7 @@
 //! - `definition`, `plan`, `freeze`: a sale file becomes a sale; `difference`: what a changed one asks for.
 //! - `place`: where sales are kept. `lock`: who may push one.
 //! - [`stack`]: the servers it runs on. `supervisor`: the engine under a process of its own. `client`: the operator API.
-//! - `phases`: what `run` walks through. [`crowd`]: a simulated audience. `warroom`: the terminal. `report`: the proof.
+//! - `preflight`: whether it may open, a check a file. `phases`: what `run` walks through. [`crowd`]: a simulated audience. `warroom`: the terminal. `report`: the proof.
 //! - `output`: the only printing. [`exit`]: how a command ends.
 
 mod args;
@@ -22,6 +22,7 @@ mod output;
 mod phases;
 mod place;
 mod plan;
+mod preflight;
 #[cfg(test)]
 mod reference;
 mod report;

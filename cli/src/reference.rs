@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     /// Verbs that only look, or run in the foreground until they are stopped.
-    const LOOK: [&str; 14] = [
+    const LOOK: [&str; 15] = [
         "validate",
         "plan",
         "watch",
@@ -67,6 +67,7 @@ mod tests {
         "completions",
         "man",
         "doctor",
+        "preflight",
         "list",
     ];
 

@@ -12,6 +12,8 @@ pub mod ledger;
 pub mod logs;
 pub mod man;
 pub mod plan;
+pub mod preflight;
+pub mod prewarm;
 pub mod recover;
 pub mod rehearse;
 pub mod report;
@@ -35,6 +37,8 @@ pub fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Validate(arguments) => validate::run(&arguments, context),
         Command::Plan(arguments) => plan::run(&arguments, context),
         Command::Up(arguments) => up::run(&arguments, context),
+        Command::Preflight(arguments) => preflight::run(&arguments, context),
+        Command::Prewarm(arguments) => prewarm::run(&arguments, context),
         Command::Run(arguments) => run::run(&arguments, context),
         Command::Rehearse(arguments) => rehearse::run(&arguments, context),
         Command::Watch(arguments) => watch::run(&arguments, context),

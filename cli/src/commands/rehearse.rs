@@ -47,6 +47,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     }
     let text = definition::text(&arguments.file)?;
     let (folder, frozen) = freeze::freeze(context, &sale, &text, &sets, true, true)?;
-    let journey = Journey { context, folder, frozen, out: arguments.out.clone(), verb: "rehearse", plain: false };
+    let out = arguments.out.clone();
+    let journey = Journey { context, folder, frozen, out, verb: "rehearse", force: None, plain: false };
     journey.walk()
 }

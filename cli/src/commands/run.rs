@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Where reports go [default: ./reports/{sale}-{run}]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Open although preflight says no-go; the audit keeps the reason
+    #[arg(long, value_name = "REASON")]
+    force: Option<String>,
     /// A line a second in place of the war room
     #[arg(long)]
     plain: bool,
@@ -46,7 +49,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<Exit, Failure> {
     }
     let text = definition::text(&arguments.file)?;
     let (folder, frozen) = freeze::freeze(context, &sale, &text, &arguments.set, arguments.new_run, false)?;
-    let journey = Journey { context, folder, frozen, out: arguments.out.clone(), verb: "run", plain: arguments.plain };
+    let (out, force) = (arguments.out.clone(), arguments.force.clone());
+    let journey = Journey { context, folder, frozen, out, verb: "run", force, plain: arguments.plain };
     journey.say("plan", &plan)?;
     match journey.walk() {
         Err(failure) if failure.exit == Exit::Locked && context.screen => {

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Journey;
+use super::{Journey, countdown};
 use crate::args::Format;
 use crate::client::Client;
 use crate::commands::watch;
@@ -42,18 +42,12 @@ pub fn follow(
 ) -> Result<Followed, Failure> {
     let stop = CancellationToken::new();
     let crowd = start_crowd(journey, client, addresses, runtime, &stop)?;
+    let shown = journey.context.screen && !journey.plain && journey.context.format == Format::Table;
     let followed = runtime.block_on(async {
-        if journey.context.screen && !journey.plain && journey.context.format == Format::Table {
-            let options = watch::options(client, true, true);
-            return Ok(match warroom::run(&options).await? {
-                Left::Ended => Followed::Ended,
-                // The war room is left, the sale is followed on by lines.
-                Left::Quit => lines(journey).await?,
-                Left::Interrupted => Followed::Detached(Exit::Interrupted),
-                Left::Terminated => Followed::Detached(Exit::Terminated),
-            });
+        tokio::select! {
+            followed = look_on(journey, client, shown) => followed,
+            warmed = warm_then_wait(journey, client, shown) => warmed,
         }
-        lines(journey).await
     });
     if !matches!(followed, Ok(Followed::Ended)) {
         stop.cancel();
@@ -66,6 +60,26 @@ pub fn follow(
         }
     }
     followed
+}
+
+/// By the war room, or by lines.
+async fn look_on(journey: &Journey<'_>, client: &Client, shown: bool) -> Result<Followed, Failure> {
+    if !shown {
+        return lines(journey).await;
+    }
+    Ok(match warroom::run(&watch::options(client, true, true)).await? {
+        Left::Ended => Followed::Ended,
+        // The war room is left, the sale is followed on by lines.
+        Left::Quit => lines(journey).await?,
+        Left::Interrupted => Followed::Detached(Exit::Interrupted),
+        Left::Terminated => Followed::Detached(Exit::Terminated),
+    })
+}
+
+/// A sale that could not be warmed is slower at first, no more.
+async fn warm_then_wait(journey: &Journey<'_>, client: &Client, shown: bool) -> Result<Followed, Failure> {
+    let _ = countdown::warm_later(journey, client, shown).await;
+    std::future::pending().await
 }
 
 type CrowdThread = std::thread::JoinHandle<Result<Outcome, Failure>>;

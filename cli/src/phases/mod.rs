@@ -1,13 +1,13 @@
-//! What `run` walks through: up, ready, arm, live, prove, report. Where it stands follows from the sale itself, so that
+//! What `run` walks through: up, preflight, prewarm, arm, live, prove, report. Where it stands follows from the sale itself, so that
 //! a `run` that was killed goes on by being started again.
 
+mod countdown;
 mod follow;
 mod prove;
-mod ready;
+pub mod warm;
 
 use std::path::PathBuf;
 
-use flashsale_engine::operator::wire::Change;
 use flashsale_engine::sale::{Folder, Frozen};
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +16,11 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::place::Target;
+use crate::preflight::Checked;
 use crate::stack::Borrowed;
 use crate::{lock, output, supervisor};
 
+use countdown::Counted;
 pub use follow::Followed;
 
 /// How a finished run ended; kept in the run's folder.
@@ -44,6 +46,8 @@ pub struct Journey<'a> {
     pub out: Option<PathBuf>,
     /// The verb, for the lease.
     pub verb: &'static str,
+    /// Opens although preflight says no-go, for this reason.
+    pub force: Option<String>,
     /// The war room is not wanted, though there is a screen.
     pub plain: bool,
 }
@@ -64,11 +68,9 @@ impl Journey<'_> {
         let client = Client::to(self.context, &Target::Local(self.folder.clone()))?;
         let runtime = crate::runtime()?;
         runtime.block_on(supervisor::seated(&self.folder, &client))?;
-        let status = runtime.block_on(ready::ready(self, &client))?;
-        self.say("ready", &serde_json::json!({ "phase": status.phase, "epoch": status.writer.epoch }))?;
-        if !status.armed && status.closed_at.is_none() {
-            runtime.block_on(client.change(Change::Arm, "checked and ready"))?;
-            self.say("armed", &serde_json::json!({ "opens_at": status.opens_at }))?;
+        if let Counted::Detached(exit) = runtime.block_on(countdown::countdown(self, &client))? {
+            output::note("left before the sale is armed: it stays upcoming unless `flashsale run` goes on");
+            return Ok(exit);
         }
         let followed = follow::follow(self, &client, &addresses, &runtime)?;
         if let Followed::Detached(exit) = followed {
@@ -93,6 +95,12 @@ impl Journey<'_> {
                 for report in about["reports"].as_array().into_iter().flatten() {
                     output::data(report.as_str().unwrap_or_default())?;
                 }
+                Ok(())
+            }
+            Format::Table if phase == "preflight" => {
+                let checked: Checked =
+                    serde_json::from_value(about).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+                output::note(&checked.text());
                 Ok(())
             }
             Format::Table => {

@@ -27,6 +27,7 @@ use crate::gateway::refill::Refill;
 use crate::gateway::{Gateway, bind};
 use crate::id::Ids;
 use crate::operator::changes::Changes;
+use crate::operator::prewarm::Prewarm;
 use crate::operator::routes::Operator;
 use crate::operator::status::StatusSource;
 use crate::operator::visits::Visits;
@@ -164,10 +165,18 @@ impl Assembly {
             notifier: console.clone(),
             audit: Arc::new(RunBooks { frozen: Arc::clone(&frozen), stores: Arc::clone(&stores) }),
         };
+        publisher.offer_products(&shared.facts.products);
+        let prewarm = Prewarm {
+            publisher: Arc::clone(&publisher),
+            history: Arc::clone(&history),
+            submit: Arc::new(operators.clone()),
+            products: shared.facts.products.clone(),
+        };
         let stop_operator = CancellationToken::new();
         let operator = Arc::new(Operator {
             status,
             changes,
+            prewarm,
             frames: broadcast::channel(FRAMES).0,
             newest: arc_swap::ArcSwapOption::empty(),
             token,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -18,8 +19,9 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_util::sync::CancellationToken;
 
 use super::changes::{Changes, Refused, word};
+use super::prewarm::Prewarm;
 use super::status::StatusSource;
-use super::wire::{ChangeRequest, Frame};
+use super::wire::{ChangeRequest, Frame, PrewarmRequest};
 use crate::telemetry::prometheus;
 
 /// Streams at once; beyond it 503.
@@ -27,12 +29,17 @@ const STREAMS: usize = 64;
 /// The longest body of a change, bytes.
 const BODY: usize = 16 << 10;
 
+/// The longest prewarming.
+const LONGEST_PREWARM: Duration = Duration::from_secs(60);
+
 /// What the routes need.
 pub struct Operator {
     /// Statuses.
     pub status: Arc<StatusSource>,
     /// Changes.
     pub changes: Changes,
+    /// Warms this engine.
+    pub prewarm: Prewarm,
     /// Frames, as they are made.
     pub frames: broadcast::Sender<Arc<Frame>>,
     /// The newest frame.
@@ -49,6 +56,7 @@ pub fn router(operator: Arc<Operator>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/stream", get(stream))
         .route("/metrics", get(metrics))
+        .route("/v1/prewarm", post(prewarm))
         .route("/v1/{change}", post(change))
         .layer(axum::extract::DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(Arc::clone(&operator), authorize))
@@ -68,6 +76,17 @@ async fn authorize(State(operator): State<Arc<Operator>>, request: Request, next
 
 async fn status(State(operator): State<Arc<Operator>>) -> Response {
     Json(operator.status.status()).into_response()
+}
+
+async fn prewarm(State(operator): State<Arc<Operator>>, Json(request): Json<PrewarmRequest>) -> Response {
+    let within = Duration::from_millis(request.within_ms).min(LONGEST_PREWARM);
+    match operator.prewarm.warm(within).await {
+        Ok(warmed) => {
+            tracing::info!(ticks = warmed.ticks, seconds = warmed.seconds, "prewarmed");
+            Json(warmed).into_response()
+        }
+        Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded", &error.to_string()),
+    }
 }
 
 async fn metrics(State(operator): State<Arc<Operator>>) -> Response {

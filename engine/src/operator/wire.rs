@@ -212,6 +212,32 @@ pub enum Change {
     },
 }
 
+/// The body of `POST /v1/prewarm`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PrewarmRequest {
+    /// How long it may take, ms; at most a minute.
+    pub within_ms: u64,
+}
+
+/// The answer to `POST /v1/prewarm`: what was warmed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Warmed {
+    /// Items whose product data was given to the cache.
+    pub products: usize,
+    /// Statements that the ledger answered.
+    pub ledger_reads: usize,
+    /// Ticks through the log and the ledger that were decided; each shows every item to the cache.
+    pub ticks: usize,
+    /// Ticks that were not decided in time.
+    pub undecided: usize,
+    /// Median time of the first ticks, ms.
+    pub first_ms: Option<f64>,
+    /// Median time of the last ticks, ms.
+    pub last_ms: Option<f64>,
+    /// How long all of it took.
+    pub seconds: f64,
+}
+
 /// The answer to a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
