@@ -5,7 +5,8 @@
 //! - `definition`, `plan`, `freeze`: a sale file becomes a sale; `difference`: what a changed one asks for.
 //! - `place`: where sales are kept. `lock`: who may push one.
 //! - [`stack`]: the servers it runs on. `supervisor`: the engine under a process of its own. `client`: the operator API.
-//! - `preflight`: whether it may open, a check a file. `phases`: what `run` walks through. [`crowd`]: a simulated audience. `warroom`: the terminal. `report`: the proof.
+//! - `preflight`: whether it may open, a check a file. `phases`: what `run` walks through.
+//! - [`crowd`]: a simulated audience. `warroom`: the terminal. `report`: the proof.
 //! - `output`: the only printing. [`exit`]: how a command ends.
 
 mod args;
