@@ -48,7 +48,7 @@ fn checked(stage: &Stage, exit: i32) -> serde_json::Value {
     checked
 }
 
-fn answer<'a>(checked: &'a serde_json::Value, line: usize) -> &'a str {
+fn answer(checked: &serde_json::Value, line: usize) -> &str {
     checked["lines"][line]["answer"].as_str().unwrap()
 }
 
