@@ -96,12 +96,21 @@ impl Running {
     /// # Errors
     /// When it cannot be started, or must not.
     pub fn restart(&mut self, name: &str) -> Result<(), StackError> {
-        self.reap();
         if let Some(postgres) = &self.postgres
             && let Some(place) = postgres.servers().iter().position(|server| server.name == name)
         {
             postgres.may_start(place)?;
         }
+        self.start_by_hand(name)
+    }
+
+    /// Starts a server whatever its data says, as an administrator can: what then keeps others from a former primary is
+    /// the engine.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_by_hand(&mut self, name: &str) -> Result<(), StackError> {
+        self.reap();
         if let Some(server) = self.servers.iter().find(|server| server.name == name) {
             self.children.extend(server.start(&self.folder)?);
         }

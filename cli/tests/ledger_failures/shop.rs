@@ -50,13 +50,13 @@ impl Shop {
         teller
     }
 
-    /// Starts a server that was stopped or killed, as a supervisor does: again while what is left of it is in the way.
+    /// Starts a server that was stopped or killed, as an administrator does: again while what is left of it is in the way.
     pub async fn comes_back(&mut self, place: usize) -> PgConnection {
         let name = flashsale::stack::postgres::Postgres::name(place);
         let back = timeout(LIMIT, async {
             loop {
-                // While it runs, nothing happens.
-                let _ = self.stack.running.restart(&name);
+                // While it runs, nothing happens. The provider itself never starts a former primary again.
+                let _ = self.stack.running.start_by_hand(&name);
                 match PgConnection::connect(&self.stack.services.postgres[place]).await {
                     Ok(connection) => break connection,
                     Err(_) => sleep(LOOK).await,
